@@ -1,0 +1,59 @@
+"""Every error a user can meet, with the exit code the command gives it.
+
+A message names the argument, the value received, what is allowed and what to do.
+"""
+
+from __future__ import annotations
+
+EXIT_HITS = 0
+EXIT_NOTHING = 1
+EXIT_USAGE = 2
+EXIT_LIBRARY = 3
+EXIT_MODEL = 4
+EXIT_PARTIAL = 5
+EXIT_INTERRUPTED = 130
+
+
+class NeedlepointError(Exception):
+    """Base of all errors raised on purpose; ``exit_code`` is what the command returns."""
+
+    exit_code: int = EXIT_USAGE
+
+
+class UsageError(NeedlepointError, ValueError):
+    """A question, filter, option or argument that cannot be understood (exit code 2)."""
+
+
+class LibraryError(NeedlepointError):
+    """The library is missing, damaged, locked, newer or made with other parts (exit code 3)."""
+
+    exit_code = EXIT_LIBRARY
+
+
+class LibraryMissing(LibraryError):
+    """No library at this place."""
+
+
+class LibraryIncompatible(LibraryError):
+    """The library needs another version, encoder or method than the one offered."""
+
+
+class LibraryBusy(LibraryError):
+    """Another process is writing to the library."""
+
+
+class ModelUnavailable(NeedlepointError):
+    """Weights, tokenizer or an optional package are not on this machine (exit code 4)."""
+
+    exit_code = EXIT_MODEL
+
+
+class PictureError(NeedlepointError):
+    """One picture cannot be read; ``reason`` is short enough for a table cell (exit code 5)."""
+
+    exit_code = EXIT_PARTIAL
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason

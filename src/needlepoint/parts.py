@@ -1,0 +1,168 @@
+"""The parts a method may choose: encoder cards, features and protocols.
+
+Shapes: N pictures, P patches, C width, D joint dim, H heads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from needlepoint.picture import Pixels
+
+Floats = npt.NDArray[np.float32]
+
+Codec = Literal["f16", "i8", "b4"]
+"""How region vectors are kept: float16, int8 with a scale per vector, or 4 bits per number."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceCard:
+    """One vector space an encoder fills. ``answers`` tells which questions are asked in it."""
+
+    name: str
+    dim: int
+    codec: Codec
+    answers: tuple[Literal["image", "text"], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderCard:
+    """Everything that must be equal for two vectors to be comparable, and what a user must know.
+
+    ``input_size`` is the side of the square the encoder sees (pixels); ``resize`` names the rule
+    (``shortest-crop``, ``squash``, ``dense``); ``canonical`` names the text canonicalisation
+    (``none``, ``lower``, ``siglip``); ``context`` is the padded text length in tokens.
+    """
+
+    address: str
+    title: str
+    family: str
+    dim: int
+    spaces: tuple[SpaceCard, ...]
+    input_size: int
+    resize: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: str
+    weights_hash: str
+    licence: str
+    languages: tuple[str, ...] = ("en",)
+    canonical: str = "none"
+    padding: str = "none"
+    context: int = 0
+    patch: int = 0
+    size_mb: float = 0.0
+    abilities: tuple[str, ...] = ()
+    """Subset of ``text``, ``dense``, ``tokens``, ``attention``, ``inject``."""
+    limits: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    #: fields that say nothing about the numbers an encoder makes
+    _TALK = frozenset({"title", "licence", "languages", "size_mb", "limits", "abilities", "address"})
+
+    def fingerprint(self) -> str:
+        """Hash (16 hex digits) of all fields that change a vector."""
+        facts = {k: v for k, v in asdict(self).items() if k not in self._TALK}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def differences(self, other: EncoderCard) -> list[str]:
+        """Names of the vector-changing fields in which two cards differ."""
+        mine, theirs = asdict(self), asdict(other)
+        return [k for k in mine if k not in self._TALK and mine[k] != theirs[k]]
+
+    def space_for(self, modality: Literal["image", "text"]) -> SpaceCard | None:
+        """The space in which questions of this kind are asked, or None."""
+        return next((s for s in self.spaces if modality in s.answers), None)
+
+
+@dataclass(slots=True)
+class ImageFeatures:
+    """What an encoder says of N pictures; ``vector`` float32 ``[N, D]``, unit length.
+
+    ``tokens`` float32 ``[N, P, C]``; ``attention`` float32 ``[N, H, P, P]`` or ``received``
+    float32 ``[N, H, P]`` of the asked block; ``grid`` is (rows, columns) of the P patches.
+    """
+
+    vector: Floats
+    tokens: Floats | None = None
+    attention: Floats | None = None
+    received: Floats | None = None
+    grid: tuple[int, int] | None = None
+
+
+@dataclass(slots=True)
+class TextFeatures:
+    """What an encoder says of N texts; ``vector`` float32 ``[N, D]``, unit length."""
+
+    vector: Floats
+    tokens: Floats | None = None
+    attention: Floats | None = None
+    ids: npt.NDArray[np.int64] | None = None
+
+
+@dataclass(slots=True)
+class DenseFeatures:
+    """One picture as a map of cells that may be pooled: the linear half of the encoder.
+
+    ``cells`` float32 ``[rows, cols, C]``; cell (r, c) covers the pixels from
+    ``(c * step_x, r * step_y)`` to ``((c + 1) * step_x, (r + 1) * step_y)`` of the picture the
+    steps are given for (the original), clipped to it. The mean of any window of cells goes
+    through ``DenseEncoder.project`` to become a vector.
+    """
+
+    cells: Floats
+    step_x: float
+    step_y: float
+    width: int
+    height: int
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Pixels (and words) to numbers."""
+
+    card: EncoderCard
+
+    def image_features(
+        self,
+        pictures: Sequence[Pixels],
+        *,
+        want: frozenset[str] = frozenset(),
+        block: int = -1,
+    ) -> ImageFeatures:
+        """Vectors, and what ``want`` names (``tokens``, ``attention``, ``received``) of ``block``."""
+        ...
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """An encoder with a text tower in the same or a bridged space."""
+
+    card: EncoderCard
+
+    def text_features(
+        self, texts: Sequence[str], *, want: frozenset[str] = frozenset()
+    ) -> TextFeatures:
+        """Vectors of texts in the space that ``card.space_for("text")`` names."""
+        ...
+
+
+@runtime_checkable
+class DenseEncoder(Protocol):
+    """An encoder whose one pass can be asked about every place of a picture."""
+
+    card: EncoderCard
+
+    def dense_features(self, pixels: Pixels, *, long_side: int) -> DenseFeatures:
+        """Map of cells of one picture resized to ``long_side`` pixels (steps in ``pixels``' units)."""
+        ...
+
+    def project(self, means: Floats, space: str) -> Floats:
+        """Window means float32 ``[..., C]`` to unit vectors ``[..., D]`` of the named space."""
+        ...

@@ -1,0 +1,147 @@
+"""What a store promises, whatever holds the bytes (shapes: N pictures, R regions, D dim, G gallery)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from needlepoint.parts import Codec, Floats
+from needlepoint.picture import Facts
+
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """One table of vectors: an encoder's space under one region policy.
+
+    ``recipe`` is what made the region vectors (``none``, ``dense:32@1x``, ``windows:9``, a
+    method's name …); ``fingerprint`` is that of the encoder card.
+    """
+
+    name: str
+    encoder: str
+    fingerprint: str
+    dim: int
+    codec: Codec
+    recipe: str
+    card: dict[str, Any]
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """A file as intake sees it: ``path`` relative to its root, size in bytes, mtime in ns."""
+
+    root: int
+    path: str
+    size: int
+    mtime_ns: int
+    digest: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class VectorRow:
+    """Vectors of one picture in one space: whole float32 ``[D]``, regions ``[R, D]``, boxes ``[R, 4]``.
+
+    Boxes are x, y, w, h in pixels of the upright original. All vectors have unit length.
+    """
+
+    space: int
+    whole: Floats
+    regions: Floats
+    boxes: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """All that one indexed picture brings: written in one transaction or not at all."""
+
+    file: FileRecord
+    facts: Facts
+    vectors: tuple[VectorRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHits:
+    """Best pictures of a search, best first; ties by id.
+
+    ``score`` float32 ``[K]``; ``part_scores`` float32 ``[K, V]``, one column a query vector;
+    ``boxes`` float32 ``[K, 4]``, NaN where the whole picture won; ``exact`` tells whether the
+    ranking is proven equal to brute force over the stored vectors; ``scanned`` counts vectors.
+    """
+
+    ids: Ids
+    score: Floats
+    part_scores: Floats
+    boxes: Floats
+    exact: bool
+    mode: str
+    scanned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One query vector: float32 ``[D]`` of unit length, the space it is asked in, its weight.
+
+    ``mean`` and ``std`` turn its cosine into ``(cosine - mean) / std`` before the weighted sum;
+    0 and 1 leave it as it is. ``places`` False asks whole pictures only.
+    """
+
+    space: int
+    vector: Floats
+    weight: float = 1.0
+    mean: float = 0.0
+    std: float = 1.0
+    places: bool = True
+
+
+class Store(Protocol):
+    """Where vectors and facts live. Every method is safe to call again after a crash."""
+
+    def ensure_space(self, space: Space) -> Space:
+        """Create the space or return the stored one with its id; refuses a different card."""
+        ...
+
+    def spaces(self) -> list[Space]:
+        """All spaces."""
+        ...
+
+    def upsert(self, entries: Sequence[Entry]) -> list[int]:
+        """Write a batch atomically; the same file again replaces its row and keeps its id."""
+        ...
+
+    def delete(self, ids: Sequence[int]) -> int:
+        """Remove pictures and their vectors; returns how many there were."""
+        ...
+
+    def search(
+        self,
+        probes: Sequence[Probe],
+        k: int,
+        *,
+        within: Ids | None = None,
+        mode: str = "auto",
+    ) -> StoreHits:
+        """Top k pictures by the weighted sum over probes of the best vector of each picture."""
+        ...
+
+    def fetch_vectors(self, ids: Sequence[int], space: int) -> dict[int, VectorRow]:
+        """Stored vectors, decoded."""
+        ...
+
+    def query_facts(self, where: str, parameters: Sequence[Any]) -> Ids:
+        """Ids of present pictures that satisfy a compiled filter (see ``needlepoint.where``)."""
+        ...
+
+    def scan(self) -> Iterator[tuple[int, FileRecord, Facts]]:
+        """Every present picture in id order."""
+        ...
+
+    def stats(self) -> dict[str, Any]:
+        """Counts, models and bytes."""
+        ...
