@@ -5,6 +5,9 @@ A message names the argument, the value received, what is allowed and what to do
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 EXIT_HITS = 0
 EXIT_NOTHING = 1
 EXIT_USAGE = 2
@@ -57,3 +60,22 @@ class PictureError(NeedlepointError):
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
+
+
+def pointed(problem: str, text: str, position: int) -> UsageError:
+    """A usage error that shows where in ``text`` (0-based ``position``) the problem is.
+
+    The line of the text is repeated with a caret under the place, cut to a readable length.
+    """
+    position = min(max(position, 0), len(text))
+    line = "".join(" " if c.isspace() or not c.isprintable() else c for c in text)
+    start = max(0, position - 60)
+    shown = ("… " if start else "") + line[start : start + 76]
+    caret = " " * (position - start + (2 if start else 0)) + "^"
+    return UsageError(f"{problem} (at position {position + 1})\n  {shown}\n  {caret}")
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` for the closest of ``names``, or an empty string."""
+    close = difflib.get_close_matches(name.casefold(), sorted(names), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
