@@ -113,7 +113,9 @@ class DenseFeatures:
     ``cells`` float32 ``[rows, cols, C]``; cell (r, c) covers the pixels from
     ``(c * step_x, r * step_y)`` to ``((c + 1) * step_x, (r + 1) * step_y)`` of the picture the
     steps are given for (the original), clipped to it. The mean of any window of cells goes
-    through ``DenseEncoder.project`` to become a vector.
+    through ``DenseEncoder.project`` to become a vector. Where the encoder's first space is linear
+    up to the normalisation, ``lead`` float32 ``[rows, cols, D]`` holds the cells already in it, so
+    that thousands of windows cost one box filter and no projection each.
     """
 
     cells: Floats
@@ -121,6 +123,7 @@ class DenseFeatures:
     step_y: float
     width: int
     height: int
+    lead: Floats | None = None
 
 
 @runtime_checkable

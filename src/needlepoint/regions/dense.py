@@ -1,0 +1,145 @@
+"""Dense regions: every window of one pass, and a few vectors that stand for all of them.
+
+A fully convolutional (or patch) encoder gives a map of cells; the mean of any window of cells is
+the vector of that window. All windows are pooled by one summed-area table, and ``R``
+representatives are chosen by spherical k-means; each carries the box of its nearest window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from needlepoint.parts import DenseFeatures, Floats
+
+Spans = npt.NDArray[np.int32]
+"""int32 ``[W, 4]``: first row, first column, rows, columns of each window, in cells."""
+
+KMEANS_ROUNDS = 8
+
+
+def window_spans(rows: int, cols: int, sizes: tuple[int, ...]) -> Spans:
+    """All windows of the given sizes (cells) inside a map, at every position.
+
+    A size larger than a side is cut to that side, so that narrow maps keep their windows; a
+    window is listed once.
+
+    Args:
+        rows, cols: size of the map in cells.
+        sizes: window sides in cells.
+
+    Returns:
+        int32 ``[W, 4]`` (row, column, rows, columns), ordered by size, row, column.
+
+    Example:
+        >>> window_spans(2, 3, (1, 2)).shape
+        (8, 4)
+    """
+    seen: dict[tuple[int, int], None] = {}
+    for size in sizes:
+        seen.setdefault((min(size, rows), min(size, cols)))
+    blocks = []
+    for high, wide in seen:
+        r, c = np.mgrid[0 : rows - high + 1, 0 : cols - wide + 1]
+        block = np.empty((r.size, 4), np.int32)
+        block[:, 0], block[:, 1], block[:, 2], block[:, 3] = r.ravel(), c.ravel(), high, wide
+        blocks.append(block)
+    return np.concatenate(blocks)
+
+
+def window_means(cells: Floats, spans: Spans) -> Floats:
+    """Mean of each window of a map, by a summed-area table.
+
+    Args:
+        cells: float32 ``[rows, cols, C]``.
+        spans: int32 ``[W, 4]``.
+
+    Returns:
+        float32 ``[W, C]``.
+    """
+    rows, cols, width = cells.shape
+    table = np.zeros((rows + 1, cols + 1, width), np.float32)
+    # Centring keeps the running sums small, so float32 is enough for any map an encoder makes.
+    middle = cells.mean((0, 1), dtype=np.float64).astype(np.float32)
+    np.cumsum(cells - middle, axis=0, out=table[1:, 1:])
+    np.cumsum(table[1:, 1:], axis=1, out=table[1:, 1:])
+    top, left = spans[:, 0], spans[:, 1]
+    bottom, right = top + spans[:, 2], left + spans[:, 3]
+    flat = table.reshape(-1, width)
+    stride = cols + 1
+    means = flat[bottom * stride + right]
+    means -= flat[top * stride + right]
+    means -= flat[bottom * stride + left]
+    means += flat[top * stride + left]
+    means /= (spans[:, 2] * spans[:, 3]).astype(np.float32)[:, None]
+    means += middle
+    return means
+
+
+def span_boxes(spans: Spans, features: DenseFeatures) -> Floats:
+    """Boxes of windows in pixels of the picture, clipped to it.
+
+    Returns:
+        float32 ``[W, 4]``: x, y, w, h.
+    """
+    x0 = np.minimum(spans[:, 1] * features.step_x, features.width)
+    y0 = np.minimum(spans[:, 0] * features.step_y, features.height)
+    x1 = np.minimum((spans[:, 1] + spans[:, 3]) * features.step_x, features.width)
+    y1 = np.minimum((spans[:, 0] + spans[:, 2]) * features.step_y, features.height)
+    return np.stack([x0, y0, x1 - x0, y1 - y0], axis=1).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Representatives:
+    """R unit vectors float32 ``[R, D]`` and, for each, the index of its nearest window ``[R]``."""
+
+    vectors: Floats
+    nearest: npt.NDArray[np.intp]
+
+
+def representatives(windows: Floats, count: int, rounds: int = KMEANS_ROUNDS) -> Representatives:
+    """Choose ``count`` vectors that stand for all windows (spherical k-means).
+
+    The start is farthest-first from the window nearest to the mean, so the result is a function of
+    the windows alone. Empty clusters are dropped; windows fewer than ``count`` are all kept.
+
+    Args:
+        windows: float32 ``[W, D]``, unit length.
+        count: how many to choose, R.
+        rounds: k-means rounds.
+
+    Returns:
+        At most ``count`` representatives, the most populous first.
+    """
+    if len(windows) <= count:
+        return Representatives(windows.copy(), np.arange(len(windows)))
+    centres = windows[_farthest_first(windows, count)]
+    labels = np.zeros(len(windows), np.intp)
+    for _ in range(rounds):
+        labels = np.argmax(windows @ centres.T, axis=1)
+        order = np.argsort(labels, kind="stable")
+        kept, starts = np.unique(labels[order], return_index=True)
+        sums = np.add.reduceat(windows[order], starts, axis=0)
+        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+        fresh = sums / np.maximum(lengths, 1e-12)
+        if len(kept) == len(centres) and np.allclose(fresh, centres, atol=1e-6):
+            break
+        centres = fresh
+    similarity = windows @ centres.T
+    nearest = np.argmax(similarity, axis=0)
+    population = np.bincount(np.argmax(similarity, axis=1), minlength=len(centres))
+    rank = np.lexsort((np.arange(len(centres)), -population))
+    return Representatives(np.ascontiguousarray(centres[rank]), nearest[rank])
+
+
+def _farthest_first(windows: Floats, count: int) -> npt.NDArray[np.intp]:
+    """Indices of ``count`` windows, each the one least similar to all chosen before."""
+    chosen = np.empty(count, np.intp)
+    chosen[0] = int(np.argmax(windows @ windows.mean(0)))
+    closest = windows @ windows[chosen[0]]
+    for i in range(1, count):
+        chosen[i] = int(np.argmin(closest))
+        np.maximum(closest, windows @ windows[chosen[i]], out=closest)
+    return chosen
