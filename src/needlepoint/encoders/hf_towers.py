@@ -1,0 +1,198 @@
+"""The modules of transformers' CLIP, SigLIP, DINOv2 and DINOv3 as towers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from needlepoint.encoders.towers import Tensor
+from needlepoint.encoders.vit import causal_mask, split_heads
+
+
+class _Layers:
+    """Blocks whose attention has ``q_proj``, ``k_proj``, ``v_proj`` and an output projection."""
+
+    def __init__(self, blocks: Sequence[Any], heads: int) -> None:
+        self.blocks = blocks
+        self._heads = heads
+
+    def _split(self, attention: Any, inner: Tensor) -> tuple[Tensor, Tensor]:
+        queries = split_heads(attention.q_proj(inner), self._heads)
+        keys = split_heads(attention.k_proj(inner), self._heads)
+        return queries * queries.shape[-1] ** -0.5, keys
+
+
+class _ClipLayers(_Layers):
+    """Layers of CLIP and SigLIP, image or text."""
+
+    def _inner(self, block: Any, tokens: Tensor) -> Tensor:
+        return block.layer_norm1(tokens)
+
+    def query_key(self, block: Any, tokens: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
+        return self._split(block.self_attn, self._inner(block, tokens))
+
+
+class ClipImages(_ClipLayers):
+    """``CLIPVisionModel`` with its projection: one class token in front.
+
+    Cells are the value path of the last block: value and output projection of its attention for
+    each patch alone, without mixing, residual or MLP (Zhou et al., ECCV 2022, section 3.1; the
+    residual left out as in Lan et al., ECCV 2024). The head is the final norm and projection.
+    """
+
+    def __init__(self, model: Any) -> None:
+        vision, config = model.vision_model, model.config.vision_config
+        super().__init__(vision.encoder.layers, config.num_attention_heads)
+        self.prefix, self.patch = 1, int(config.patch_size)
+        self._vision, self._project = vision, model.visual_projection
+
+    def embed(self, pixels: Tensor) -> tuple[Tensor, Any]:
+        embedded = self._vision.embeddings(pixels, interpolate_pos_encoding=True)
+        return self._vision.pre_layrnorm(embedded), None
+
+    def run(self, block: Any, tokens: Tensor, context: Any) -> Tensor:
+        return block(tokens, None)
+
+    def pool(self, tokens: Tensor) -> Tensor:
+        return self.head(tokens[:, 0])
+
+    def cells(self, tokens: Tensor, context: Any) -> Tensor:
+        block = self.blocks[-1]
+        inner = self._inner(block, tokens[:, self.prefix :])
+        return block.self_attn.out_proj(block.self_attn.v_proj(inner))
+
+    def head(self, means: Tensor) -> Tensor:
+        return self._project(self._vision.post_layernorm(means))
+
+
+class SiglipImages(_ClipLayers):
+    """``SiglipVisionModel`` with its attention-pooling head: no class token.
+
+    The head lets a learned probe attend to all final tokens. A cell is what the probe would get
+    from one token alone: value and output projection of the pooling attention; the mean over a
+    window stands for the probe paying equal attention within it. The head adds the pooling MLP.
+    """
+
+    def __init__(self, model: Any) -> None:
+        vision, config = model.vision_model, model.config.vision_config
+        super().__init__(vision.encoder.layers, config.num_attention_heads)
+        self.prefix, self.patch = 0, int(config.patch_size)
+        self._vision = vision
+
+    def embed(self, pixels: Tensor) -> tuple[Tensor, Any]:
+        return self._vision.embeddings(pixels, interpolate_pos_encoding=True), None
+
+    def run(self, block: Any, tokens: Tensor, context: Any) -> Tensor:
+        return block(tokens, None)
+
+    def pool(self, tokens: Tensor) -> Tensor:
+        return self._vision.head(self._vision.post_layernorm(tokens))
+
+    def cells(self, tokens: Tensor, context: Any) -> Tensor:
+        final = self._vision.post_layernorm(self.run(self.blocks[-1], tokens, context))
+        attention = self._vision.head.attention
+        width = final.shape[-1]
+        values = torch.nn.functional.linear(
+            final, attention.in_proj_weight[2 * width :], attention.in_proj_bias[2 * width :]
+        )
+        return attention.out_proj(values)
+
+    def head(self, means: Tensor) -> Tensor:
+        return means + self._vision.head.mlp(self._vision.head.layernorm(means))
+
+
+class DinoImages(_Layers):
+    """DINOv2 (with or without registers) and DINOv3 ViT: class token, then registers.
+
+    The vector is the normalised class token. Cells are the final normalised patch tokens, and
+    the head is the identity.
+    """
+
+    def __init__(self, model: Any) -> None:
+        config = model.config
+        self._rope = getattr(model, "rope_embeddings", None)
+        layers = model.encoder.layer if self._rope is None else model.model.layer
+        super().__init__(layers, config.num_attention_heads)
+        self.prefix = 1 + int(getattr(config, "num_register_tokens", 0))
+        self.patch = int(config.patch_size)
+        self._embeddings = model.embeddings
+        self._norm = model.layernorm if self._rope is None else model.norm
+
+    def embed(self, pixels: Tensor) -> tuple[Tensor, Any]:
+        rope = None if self._rope is None else self._rope(pixels)
+        return self._embeddings(pixels), rope
+
+    def run(self, block: Any, tokens: Tensor, context: Any) -> Tensor:
+        return block(tokens) if context is None else block(tokens, position_embeddings=context)
+
+    def query_key(self, block: Any, tokens: Tensor, context: Any) -> tuple[Tensor, Tensor]:
+        queries, keys = self._split(block.attention, block.norm1(tokens))
+        if context is None:
+            return queries, keys
+        return self._turn(queries, context), self._turn(keys, context)
+
+    def _turn(self, heads: Tensor, rope: tuple[Tensor, Tensor]) -> Tensor:
+        """Rotary position embedding of the patches; class and register tokens have none."""
+        cos, sin = rope
+        fixed, moved = heads[:, :, : self.prefix], heads[:, :, self.prefix :]
+        one, two = moved.chunk(2, dim=-1)
+        return torch.cat((fixed, moved * cos + torch.cat((-two, one), dim=-1) * sin), dim=2)
+
+    def pool(self, tokens: Tensor) -> Tensor:
+        return self._norm(tokens)[:, 0]
+
+    def cells(self, tokens: Tensor, context: Any) -> Tensor:
+        return self._norm(self.run(self.blocks[-1], tokens, context))[:, self.prefix :]
+
+    def head(self, means: Tensor) -> Tensor:
+        return means
+
+
+class _Texts(_ClipLayers):
+    """What the text models of CLIP and SigLIP share."""
+
+    mask: Tensor | None = None
+
+    def __init__(self, model: Any) -> None:
+        self._reader = model.text_model
+        super().__init__(self._reader.encoder.layers, model.config.text_config.num_attention_heads)
+
+    def words(self, ids: Tensor) -> Tensor:
+        return self._reader.embeddings.token_embedding(ids)
+
+    def start(self, words: Tensor) -> Tensor:
+        return self._reader.embeddings(inputs_embeds=words)
+
+    def run(self, block: Any, tokens: Tensor) -> Tensor:
+        return block(tokens, None if self.mask is None else self.mask[None, None])
+
+
+class ClipTexts(_Texts):
+    """Causal; the end token stands for the text."""
+
+    def __init__(self, model: Any, device: str) -> None:
+        super().__init__(model)
+        config = model.config.text_config
+        self.mask = causal_mask(int(config.max_position_embeddings), device)
+        self._end, self._project = int(config.eos_token_id), model.text_projection
+
+    def where(self, ids: Tensor) -> Tensor:
+        # configs older than transformers 4.31 state 2 where the end token was the highest id
+        return ids.argmax(-1) if self._end == 2 else (ids == self._end).int().argmax(-1)
+
+    def pool(self, tokens: Tensor, where: Tensor) -> Tensor:
+        ends = tokens[torch.arange(len(tokens), device=tokens.device), where]
+        return self._project(self._reader.final_layer_norm(ends))
+
+
+class SiglipTexts(_Texts):
+    """Every token sees every token; the last position stands for the text, padding or not."""
+
+    def where(self, ids: Tensor) -> Tensor:
+        return torch.full_like(ids[:, 0], ids.shape[1] - 1)
+
+    def pool(self, tokens: Tensor, where: Tensor) -> Tensor:
+        ends = tokens[torch.arange(len(tokens), device=tokens.device), where]
+        return self._reader.head(self._reader.final_layer_norm(ends))

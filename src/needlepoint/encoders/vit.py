@@ -1,0 +1,359 @@
+"""Encoders on torch: vectors, tokens, attention, pseudo-words and maps of cells from any tower.
+
+What is returned for the P patches never holds class or register tokens: they take part in every
+block and every softmax, and are dropped from the result. Rows of ``attention`` therefore sum to
+one minus the attention a patch pays to those tokens. ``received`` is the mean of ``attention``
+over its rows: how much attention each patch gets from the patches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from needlepoint.encoders.convenience import EncodesImages, EncodesTexts
+from needlepoint.encoders.preprocess import Preprocess
+from needlepoint.encoders.towers import ImageTower, TextTower, Tokenize
+from needlepoint.errors import UsageError
+from needlepoint.parts import DenseFeatures, EncoderCard, Floats, ImageFeatures, TextFeatures
+from needlepoint.picture import Pixels
+
+_IMAGE_WANTS = frozenset({"tokens", "attention", "received"})
+_TEXT_WANTS = frozenset({"tokens", "attention", "ids"})
+
+#: single-word pairs tried in turn to find the one token a placeholder becomes
+_PROBES = (("dog", "cat"), ("one", "two"), ("a", "b"), ("x", "y"), ("0", "1"))
+
+PLACEHOLDER = "{}"
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def _no_gradient(method: _Method) -> _Method:
+    """``torch.inference_mode`` as a decorator that keeps the signature for type checkers."""
+    return cast(_Method, torch.inference_mode()(method))
+
+
+class _OnTorch:
+    """What all torch encoders share: the card, the device, and arrays in and out."""
+
+    card: EncoderCard
+
+    def __init__(self, card: EncoderCard, device: str, threads: int | None) -> None:
+        self.card = card
+        self._device = torch.device(device)
+        if threads is not None:
+            if threads < 1:
+                raise UsageError(f"threads: must be at least 1, received {threads}")
+            torch.set_num_threads(threads)  # torch knows one number for the whole process
+
+    def _tensor(self, array: npt.NDArray[Any]) -> Any:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+
+
+class TorchImages(_OnTorch, EncodesImages):
+    """Vectors of an image tower that can only be asked as a whole (not a plain ViT)."""
+
+    def __init__(
+        self,
+        card: EncoderCard,
+        preprocess: Preprocess,
+        forward: Any,
+        device: str,
+        threads: int | None,
+    ) -> None:
+        super().__init__(card, device, threads)
+        self.preprocess = preprocess
+        self._forward = forward
+
+    @_no_gradient
+    def image_features(
+        self, pictures: Sequence[Pixels], *, want: frozenset[str] = frozenset(), block: int = -1
+    ) -> ImageFeatures:
+        """Vectors float32 ``[N, D]`` of N pictures uint8 ``[H, W, 3]``.
+
+        Raises:
+            UsageError: ``want`` is not empty: this tower has no patches to tell about.
+        """
+        if want:
+            raise UsageError(
+                f"want={sorted(want)}: {self.card.address} has no plain vision transformer, so "
+                "only vectors can be had"
+            )
+        pixels = self._tensor(self.preprocess.batch(pictures))
+        return ImageFeatures(vector=_unit(self._forward(pixels)))
+
+
+class TorchViT(_OnTorch, EncodesImages):
+    """Vectors, tokens, attention and maps of cells of a plain Vision Transformer."""
+
+    def __init__(
+        self,
+        card: EncoderCard,
+        preprocess: Preprocess,
+        tower: ImageTower,
+        device: str,
+        threads: int | None,
+    ) -> None:
+        super().__init__(card, device, threads)
+        self.preprocess = preprocess
+        self.tower = tower
+
+    @_no_gradient
+    def image_features(
+        self, pictures: Sequence[Pixels], *, want: frozenset[str] = frozenset(), block: int = -1
+    ) -> ImageFeatures:
+        """Vectors of N pictures uint8 ``[H, W, 3]``, and what ``want`` names of one block.
+
+        Args:
+            pictures: the N pictures; they are resized and normalised as the card says.
+            want: subset of ``tokens`` (raw output of the block, float32 ``[N, P, C]``),
+                ``attention`` (``[N, H, P, P]``) and ``received`` (``[N, H, P]``).
+            block: 0 is the first; negative counts from the last.
+
+        Raises:
+            UsageError: an unknown want or block.
+        """
+        _check_wants(want, _IMAGE_WANTS)
+        tower = self.tower
+        chosen = _block_index(block, len(tower.blocks))
+        tensor = self._tensor(self.preprocess.batch(pictures))
+        rows, cols = (side // tower.patch for side in tensor.shape[-2:])
+        features = ImageFeatures(vector=np.empty(0, np.float32), grid=(rows, cols))
+        tokens, context = tower.embed(tensor)
+        for index, layer in enumerate(tower.blocks):
+            if index == chosen and want & {"attention", "received"}:
+                shares = _attention(*tower.query_key(layer, tokens, context), None)
+                shares = shares[:, :, tower.prefix :, tower.prefix :]
+                if "attention" in want:
+                    features.attention = _array(shares)
+                if "received" in want:
+                    features.received = _array(shares.mean(dim=2))
+            tokens = tower.run(layer, tokens, context)
+            if index == chosen and "tokens" in want:
+                features.tokens = _array(tokens[:, tower.prefix :])
+        features.vector = _unit(tower.pool(tokens))
+        return features
+
+    @_no_gradient
+    def dense_features(self, pixels: Pixels, *, long_side: int) -> DenseFeatures:
+        """One picture uint8 ``[H, W, 3]`` as a map of cells, one cell a patch.
+
+        The picture is resized whole (no crop) to ``long_side`` pixels; position embeddings are
+        interpolated to its grid. What a cell is, see ``docs/encoders.md``: CLIP and SigLIP use
+        the value path of the attention that makes the vector, DINO its final patch tokens.
+        """
+        if long_side < 1:
+            raise UsageError(f"long_side: must be at least 1 pixel, received {long_side}")
+        tower = self.tower
+        tensor = self._tensor(self.preprocess.grid(pixels, long_side, tower.patch))
+        rows, cols = (side // tower.patch for side in tensor.shape[-2:])
+        tokens, context = tower.embed(tensor)
+        for layer in tower.blocks[:-1]:
+            tokens = tower.run(layer, tokens, context)
+        cells = _array(tower.cells(tokens, context)[0]).reshape(rows, cols, -1)
+        height, width = pixels.shape[:2]
+        return DenseFeatures(cells, width / cols, height / rows, width, height)
+
+    @_no_gradient
+    def project(self, means: Floats, space: str) -> Floats:
+        """Window means float32 ``[..., K]`` of cells to unit vectors ``[..., D]``."""
+        known = [s.name for s in self.card.spaces]
+        if space not in known:
+            raise UsageError(f"space '{space}' is not one of {known} of {self.card.address}")
+        return _unit(self.tower.head(self._tensor(np.asarray(means, np.float32))))
+
+
+class _ReadsTexts(_OnTorch, EncodesTexts):
+    """Vectors, tokens, attention and pseudo-words of a text tower."""
+
+    _text: TextTower
+    _tokenize: Tokenize
+
+    @_no_gradient
+    def text_features(
+        self, texts: Sequence[str], *, want: frozenset[str] = frozenset(), block: int = -1
+    ) -> TextFeatures:
+        """Vectors float32 ``[N, D]`` of N texts, and what ``want`` names of one block.
+
+        Args:
+            texts: canonicalised, tokenised and padded to L tokens as the card says.
+            want: subset of ``tokens`` (raw output of the block, ``[N, L, C]``), ``attention``
+                (``[N, H, L, L]``) and ``ids`` (int64 ``[N, L]``).
+            block: 0 is the first; negative counts from the last.
+        """
+        _check_wants(want, _TEXT_WANTS)
+        ids = self._tokenize(texts)
+        tensor = self._tensor(ids)
+        features = self._read(self._text.words(tensor), self._text.where(tensor), want, block)
+        if "ids" in want:
+            features.ids = ids
+        return features
+
+    def token_ids(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Token ids int64 ``[N, L]`` of N texts."""
+        ids: npt.NDArray[np.int64] = self._tokenize(texts)
+        return ids
+
+    @_no_gradient
+    def token_embeddings(self, ids: npt.NDArray[np.int64]) -> Floats:
+        """Embeddings float32 ``[N, L, C]`` of token ids int64 ``[N, L]``, without positions."""
+        return _array(self._text.words(self._tensor(ids)))
+
+    @_no_gradient
+    def encode_embeddings(self, embeddings: Floats, where: npt.NDArray[np.int64]) -> Floats:
+        """Vectors float32 ``[N, D]`` of texts given as token embeddings.
+
+        Args:
+            embeddings: float32 ``[N, L, C]``, as ``token_embeddings`` gives them.
+            where: int64 ``[N]``, position of the token that stands for the text (the end token
+                of CLIP; the last position of SigLIP), as ``text_positions`` gives it.
+        """
+        words = self._tensor(np.asarray(embeddings, np.float32))
+        return self._read(words, self._tensor(where), frozenset(), -1).vector
+
+    @_no_gradient
+    def text_positions(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Position int64 ``[N]`` of the token that stands for each text of ids ``[N, L]``."""
+        positions: npt.NDArray[np.int64] = self._text.where(self._tensor(ids)).cpu().numpy()
+        return positions
+
+    def inject(self, texts: Sequence[str], vectors: Floats) -> Floats:
+        """Vectors of texts in which one word is replaced by a pseudo-word.
+
+        Args:
+            texts: N templates with ``{}`` exactly once, as ``"a photo of {} at night"``.
+            vectors: float32 ``[N, C]``, the token embeddings to put there.
+
+        Returns:
+            float32 ``[N, D]``, unit length.
+
+        Raises:
+            UsageError: no or several placeholders, or shapes that do not fit.
+        """
+        vectors = np.asarray(vectors, np.float32)
+        found = [self._slot(text) for text in texts]
+        ids = np.stack([one for one, _ in found])
+        embeddings = self.token_embeddings(ids)
+        if vectors.shape != (len(texts), embeddings.shape[2]):
+            raise UsageError(
+                f"vectors: must be [N, C] = [{len(texts)}, {embeddings.shape[2]}], received "
+                f"{list(vectors.shape)}"
+            )
+        embeddings[np.arange(len(texts)), [slot for _, slot in found]] = vectors
+        return self.encode_embeddings(embeddings, self.text_positions(ids))
+
+    def _slot(self, text: str) -> tuple[npt.NDArray[np.int64], int]:
+        """Ids of the template with a stand-in word, and where that word's only token is.
+
+        Any tokenizer will do: the place is where two templates with two one-token words differ.
+        """
+        if text.count(PLACEHOLDER) != 1:
+            raise UsageError(f"template '{text}' must hold {PLACEHOLDER} exactly once")
+        for pair in _PROBES:
+            first, second = self._tokenize([text.replace(PLACEHOLDER, word) for word in pair])
+            differ = np.flatnonzero(first != second)
+            if len(differ) == 1:
+                return first, int(differ[0])
+        raise UsageError(
+            f"template '{text}': no single token stands for {PLACEHOLDER}; set it apart by spaces "
+            f"and keep the text within {self.card.context} tokens"
+        )
+
+    def _read(self, words: Any, where: Any, want: frozenset[str], block: int) -> TextFeatures:
+        tower = self._text
+        chosen = _block_index(block, len(tower.blocks))
+        features = TextFeatures(vector=np.empty(0, np.float32))
+        tokens = tower.start(words)
+        for index, layer in enumerate(tower.blocks):
+            if index == chosen and "attention" in want:
+                features.attention = _array(_attention(*tower.query_key(layer, tokens), tower.mask))
+            tokens = tower.run(layer, tokens)
+            if index == chosen and "tokens" in want:
+                features.tokens = _array(tokens)
+        features.vector = _unit(tower.pool(tokens, where))
+        return features
+
+
+class TorchClip(TorchViT, _ReadsTexts):
+    """A ViT and a text tower in one space."""
+
+    def __init__(
+        self,
+        card: EncoderCard,
+        preprocess: Preprocess,
+        tower: ImageTower,
+        text: TextTower,
+        tokenize: Tokenize,
+        device: str,
+        threads: int | None,
+    ) -> None:
+        super().__init__(card, preprocess, tower, device, threads)
+        self._text, self._tokenize = text, tokenize
+
+
+class TorchPlainClip(TorchImages, _ReadsTexts):
+    """An image tower that is not a plain ViT and a text tower in one space."""
+
+    def __init__(
+        self,
+        card: EncoderCard,
+        preprocess: Preprocess,
+        forward: Any,
+        text: TextTower,
+        tokenize: Tokenize,
+        device: str,
+        threads: int | None,
+    ) -> None:
+        super().__init__(card, preprocess, forward, device, threads)
+        self._text, self._tokenize = text, tokenize
+
+
+def split_heads(tokens: Any, heads: int) -> Any:
+    """``[N, T, H * d]`` to ``[N, H, T, d]``."""
+    n, t, width = tokens.shape
+    return tokens.reshape(n, t, heads, width // heads).transpose(1, 2)
+
+
+def resample_positions(positions: Any, grid: tuple[int, int]) -> Any:
+    """Position embeddings ``[S * S, C]`` of a square grid, bicubic, to ``[rows * cols, C]``."""
+    side = round(positions.shape[0] ** 0.5)
+    if grid == (side, side):
+        return positions
+    square = positions.reshape(1, side, side, -1).permute(0, 3, 1, 2)
+    wide = torch.nn.functional.interpolate(square, size=grid, mode="bicubic", align_corners=False)
+    return wide.permute(0, 2, 3, 1).reshape(grid[0] * grid[1], -1)
+
+
+def causal_mask(length: int, device: str) -> Any:
+    """Added to scores ``[L, L]``: minus infinity where a token would look ahead."""
+    return torch.full((length, length), float("-inf"), device=device).triu(1)
+
+
+def _attention(queries: Any, keys: Any, mask: Any) -> Any:
+    scores = queries @ keys.transpose(-1, -2)
+    return torch.softmax(scores if mask is None else scores + mask, dim=-1)
+
+
+def _array(tensor: Any) -> Floats:
+    array: Floats = tensor.to(torch.float32).cpu().numpy()
+    return array
+
+
+def _unit(vectors: Any) -> Floats:
+    return _array(torch.nn.functional.normalize(vectors.to(torch.float32), dim=-1))
+
+
+def _check_wants(want: frozenset[str], allowed: frozenset[str]) -> None:
+    if unknown := sorted(want - allowed):
+        raise UsageError(f"want={unknown} is not known; allowed: {sorted(allowed)}")
+
+
+def _block_index(block: int, count: int) -> int:
+    if not -count <= block < count:
+        raise UsageError(f"block: must lie in {-count} … {count - 1}, received {block}")
+    return block % count
