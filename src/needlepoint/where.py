@@ -20,7 +20,6 @@ import math
 import os
 import posixpath
 import re
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -40,8 +39,6 @@ from needlepoint.where_terms import (
     Row,
     Term,
     Text,
-    fold,
-    haversine,
 )
 
 TEXTS = ("path", "folder", "name", "format", "orientation", "camera", "lens")
@@ -98,8 +95,8 @@ WORD.1: /[^\s()=!<>,'"]+/
 class Filter:
     """A compiled filter: ``sql`` over the columns of ``pictures`` with its ``parameters``.
 
-    ``matches`` evaluates the same condition in Python. The SQL may call the functions that
-    ``install`` adds to a connection.
+    ``matches`` evaluates the same condition in Python. ``near`` needs a function
+    ``np_haversine(lat1, lon1, lat2, lon2)`` that gives kilometres, as the store's connections have.
     """
 
     sql: str
@@ -112,24 +109,20 @@ class Filter:
         return self.term.test(row) is True
 
 
-def install(connection: sqlite3.Connection) -> None:
-    """Give a connection the functions filters call: ``np_haversine`` (km) and ``np_fold``."""
-    connection.create_function("np_haversine", 4, haversine, deterministic=True)
-    connection.create_function("np_fold", 1, fold, deterministic=True)
-
-
 def compile_where(expr: str, *, roots: Mapping[str, int] | None = None) -> Filter:
     """Compile a filter. ``roots`` (absolute folder to id) lets ``folder`` and ``path`` be absolute.
 
     Raises UsageError with the position of the first thing that cannot be understood.
 
     >>> compile_where("year >= 2020 and format = png").parameters
-    (2020, 'png')
+    (2020, '[Pp][Nn][Gg]')
     """
     from lark.exceptions import UnexpectedInput
 
     if not expr.strip():
         raise UsageError("the filter is empty; write for example: year >= 2020")
+    # the store keeps names that are not UTF-8 with replacement characters; so do filters
+    expr = expr.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if len(expr) > MAX_LENGTH or "\0" in expr:
         raise UsageError(
             f"a filter has at most {MAX_LENGTH} characters and no NUL. Received: {len(expr)}"
@@ -168,11 +161,13 @@ def _explain(text: str, error: Any) -> UsageError:
         return pointed(f"a condition begins with a field: {_fields()}", text, place)
     if "WORD" in expected:
         return pointed("a value is missing; quote it if it has spaces or signs", text, place)
+    if "NULL" in expected and "OP" not in expected:
+        return pointed("after is comes null or not null", text, place)
     if "OP" in expected:
-        advice = (
-            "after a field comes =, !=, <, <=, >, >=, ~, !~, in (…), between … and … or is null"
-        )
-        return pointed(advice, text, place)
+        signs = "=, !=, <, <=, >, >=, ~, !~, in (…), between … and … or is null"
+        return pointed(f"after a field comes {signs}", text, place)
+    if expected == {"COMMA"}:
+        return pointed("near takes three numbers: near(latitude, longitude, km)", text, place)
     if ended or (here == ")" and "RPAR" not in expected):
         side = "( is not closed; add )" if ended else ") has no ("
         return pointed(f"a {side}", text, place)

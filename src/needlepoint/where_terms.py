@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 Row = Mapping[str, Any]
@@ -40,14 +41,6 @@ class Term(Protocol):
         ...
 
 
-def fold(text: str | bytes | None) -> str | None:
-    """Text as it is compared when a pattern is not plain ASCII: NFC and without case."""
-    if text is None:
-        return None
-    raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
-    return unicodedata.normalize("NFC", raw.decode("utf-8", "replace")).casefold()
-
-
 def haversine(
     lat1: float | None, lon1: float | None, lat2: float | None, lon2: float | None
 ) -> float | None:
@@ -61,58 +54,53 @@ def haversine(
 
 
 def _bind(value: Any, parameters: list[Any]) -> str:
-    """A placeholder; text with undecodable bytes travels as bytes."""
-    if isinstance(value, str) and not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            parameters.append(value.encode("utf-8", "surrogateescape"))
-            return "CAST(? AS TEXT)"
     parameters.append(value)
     return "?"
 
 
-def _plain(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape").lower()  # bytes.lower is ASCII only
+@cache
+def _cases(char: str) -> str:
+    """The character in both cases, each one character long."""
+    forms = {char, char.lower(), char.upper()}
+    return "".join(sorted(form for form in forms if len(form) == 1))
 
 
-def _folded_column(column: str, ascii_only: bool) -> str:
-    # lower() and LIKE ignore the case of ASCII only; that is enough, and much quicker, for
-    # patterns of ASCII. The cast lets the function see names that are not UTF-8.
-    return f"lower({column})" if ascii_only else f"np_fold(CAST({column} AS BLOB))"
+def _forms(value: str, op: str) -> list[str]:
+    """What to look for: the text composed and decomposed, as file systems write either."""
+    if op == "~" and "*" not in value and "?" not in value:
+        value = f"*{value}*"
+    return sorted({value, *(unicodedata.normalize(form, value) for form in ("NFC", "NFD"))})
 
 
-def _equal_sql(column: str, value: str, parameters: list[Any]) -> str:
-    if value.isascii():
-        return f"{_folded_column(column, True)} = {_bind(value.lower(), parameters)}"
-    return f"{_folded_column(column, False)} = {_bind(fold(value), parameters)}"
+def _glob(value: str, op: str) -> str:
+    """Pattern of SQLite's GLOB; classes of both cases make it ignore case in any script."""
+    wild = "*?" if op == "~" else ""
+    pieces = []
+    for char in value:
+        cases = _cases(char)
+        pieces.append(
+            char if char in wild or (cases == char and char not in "*?[") else f"[{cases}]"
+        )
+    return "".join(pieces)
 
 
-def _equal(text: str, value: str) -> bool:
-    return _plain(text) == _plain(value) if value.isascii() else fold(text) == fold(value)
+def _like_sql(column: str, op: str, value: str, parameters: list[Any]) -> str:
+    globs = [f"{column} GLOB {_bind(_glob(v, op), parameters)}" for v in _forms(value, op)]
+    return globs[0] if len(globs) == 1 else f"({' OR '.join(globs)})"
 
 
-def _pattern(value: str) -> str:
-    """LIKE pattern (escape character ``\\``): contains, or the whole where it has * or ?."""
-    literal = re.sub(r"([\\%_])", r"\\\1", value)
-    if "*" in value or "?" in value:
-        return literal.replace("*", "%").replace("?", "_")
-    return f"%{literal}%"
+@cache
+def _regex(value: str, op: str) -> re.Pattern[str]:
+    wild = {"*": ".*", "?": "."} if op == "~" else {}
+    alternatives = (
+        "".join(wild.get(c) or f"(?:{'|'.join(map(re.escape, _cases(c)))})" for c in form)
+        for form in _forms(value, op)
+    )
+    return re.compile("|".join(alternatives), re.DOTALL)
 
 
-def _like_sql(column: str, value: str, parameters: list[Any]) -> str:
-    ascii_only = value.isascii()
-    pattern = _pattern(value if ascii_only else fold(value) or "")
-    subject = column if ascii_only else _folded_column(column, False)
-    return f"{subject} LIKE {_bind(pattern, parameters)} ESCAPE '\\'"
-
-
-def _like(text: str, value: str) -> bool:
-    subject, value = (text, value) if value.isascii() else (fold(text) or "", fold(value) or "")
-    pieces = [".*" if c == "*" else "." if c == "?" else re.escape(c) for c in value]
-    glob = "*" in value or "?" in value
-    body = "".join(pieces)
-    return bool(re.fullmatch(body if glob else f".*{body}.*", subject, re.I | re.A | re.S))
+def _like(text: str, op: str, value: str) -> bool:
+    return _regex(value, op).fullmatch(text) is not None
 
 
 def words_of(row: Row) -> list[str]:
@@ -130,14 +118,11 @@ class Text:
     value: str
 
     def sql(self, parameters: list[Any]) -> str:
-        make = _equal_sql if self.op == "=" else _like_sql
-        return make(self.column, self.value, parameters)
+        return _like_sql(self.column, self.op, self.value, parameters)
 
     def test(self, row: Row) -> bool | None:
         text = row.get(self.column)
-        if text is None:
-            return None
-        return (_equal if self.op == "=" else _like)(text, self.value)
+        return None if text is None else _like(text, self.op, self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +133,11 @@ class Keyword:
     value: str
 
     def sql(self, parameters: list[Any]) -> str:
-        make = _equal_sql if self.op == "=" else _like_sql
-        inner = make("word.value", self.value, parameters)
+        inner = _like_sql("word.value", self.op, self.value, parameters)
         return f"EXISTS (SELECT 1 FROM json_each(coalesce(keywords, '[]')) AS word WHERE {inner})"
 
     def test(self, row: Row) -> bool | None:
-        equal = _equal if self.op == "=" else _like
-        return any(equal(word, self.value) for word in words_of(row))
+        return any(_like(word, self.op, self.value) for word in words_of(row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +155,13 @@ class Below:
         if self.root is not None:
             conditions.append(f"root = {_bind(self.root, parameters)}")
         if self.value:
-            equal = _equal_sql("folder", self.value, parameters)
-            below = self.value if self.value.isascii() else fold(self.value) or ""
-            prefix = re.sub(r"([\\%_])", r"\\\1", below) + "/%"
-            subject = "folder" if self.value.isascii() else _folded_column("folder", False)
-            like = f"{subject} LIKE {_bind(prefix, parameters)} ESCAPE '\\'"
-            conditions.append(f"({equal} OR {like})")
+            equal = _like_sql("folder", "=", self.value, parameters)
+            conditions.append(f"({equal} OR {self._inside(parameters)})")
         return "(" + " AND ".join(conditions or ["folder IS NOT NULL"]) + ")"
+
+    def _inside(self, parameters: list[Any]) -> str:
+        globs = [f"{_glob(form, '=')}/*" for form in _forms(self.value, "=")]
+        return " OR ".join(f"folder GLOB {_bind(glob, parameters)}" for glob in globs)
 
     def test(self, row: Row) -> bool | None:
         folder = row.get("folder")
@@ -187,10 +170,9 @@ class Below:
             return None if self.value and here else here and self.root is not None
         if not self.value or not here:
             return here
-        plain = self.value.isascii()
-        head = _plain(folder).decode("utf-8", "replace") if plain else fold(folder) or ""
-        want = self.value.lower() if plain else fold(self.value)
-        return head == want or head.startswith(f"{want}/")
+        parts = folder.split("/")
+        heads = ("/".join(parts[: n + 1]) for n in range(len(parts)))
+        return any(_like(head, "=", self.value) for head in heads)
 
 
 @dataclass(frozen=True, slots=True)
