@@ -1,4 +1,7 @@
-"""What a store promises, whatever holds the bytes (shapes: N pictures, R regions, D dim, G gallery)."""
+"""What a store promises, whatever holds the bytes.
+
+Shapes: N pictures, R regions, D dim, V probes, K hits.
+"""
 
 from __future__ import annotations
 
@@ -46,9 +49,10 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class VectorRow:
-    """Vectors of one picture in one space: whole float32 ``[D]``, regions ``[R, D]``, boxes ``[R, 4]``.
+    """Vectors of one picture in one space.
 
-    Boxes are x, y, w, h in pixels of the upright original. All vectors have unit length.
+    ``whole`` float32 ``[D]``, ``regions`` float32 ``[R, D]``, ``boxes`` float32 ``[R, 4]``:
+    x, y, w, h in pixels of the upright original. All vectors have unit length.
     """
 
     space: int
