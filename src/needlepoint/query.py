@@ -32,9 +32,23 @@ PartKind = Literal["text", "picture", "item"]
 
 MAX_WEIGHT = 1000.0
 _COMMON = ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "dib", "tif", "tiff")
-_MODERN = ("heic", "heif", "avif", "jxl", "jp2", "ppm", "pgm", "pbm", "pnm")
+_OTHER = (
+    "heic",
+    "heif",
+    "hif",
+    "avif",
+    "jp2",
+    "j2k",
+    "jpx",
+    "ppm",
+    "pgm",
+    "pbm",
+    "pnm",
+    "mpo",
+    "apng",
+)
 _RAW = ("dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf", "pef", "srw")
-PICTURE_ENDINGS = frozenset(_COMMON + _MODERN + _RAW)
+PICTURE_ENDINGS = frozenset(_COMMON + _OTHER + _RAW)
 
 _FRAGMENT = "#xywh="
 _URL = re.compile(r"https?://\S", re.IGNORECASE)

@@ -48,7 +48,7 @@ FIELDS = (*TEXTS, *NUMBERS, *DATES, "keywords")
 MAX_LENGTH, MAX_VALUES, MAX_DEPTH = 4000, 300, 200
 
 _ORIENTATIONS = ("landscape", "portrait", "square")
-_SAME_FORMAT = {"jpg": "jpeg", "jpe": "jpeg", "tif": "tiff", "heic": "heif"}
+_SAME_FORMAT = {"jpg": "jpeg", "jpe": "jpeg", "tif": "tiff", "heif": "heic", "jp2": "jpeg2000"}
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY_UNITS = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
@@ -257,7 +257,8 @@ class _Reader:
         """The same place below each root that holds it, and the roots that lie below it."""
         terms: list[Term] = []
         for root, number in sorted((self.roots or {}).items()):
-            base = root.replace(os.sep, "/").rstrip("/") + "/"
+            shown = root.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            base = shown.replace(os.sep, "/").rstrip("/") + "/"
             if (path + "/").startswith(base):
                 inside = (path + "/")[len(base) :].strip("/")
                 here: Term = Below(inside, number)
