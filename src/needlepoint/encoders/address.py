@@ -115,9 +115,9 @@ def open_encoder(address: str, *, device: str = "cpu", threads: int | None = Non
 
         return BuiltinEncoder(threads=threads)
     if parsed.family == "onnx":
-        from needlepoint.encoders.onnx import OnnxEncoder
+        from needlepoint.encoders.onnx import open_onnx
 
-        return OnnxEncoder(parsed.path, threads=threads)
+        return open_onnx(Path(parsed.path), threads=threads)
     library = "open_clip" if parsed.family == "open_clip" else "transformers"
     absent = [name for name in ("torch", library) if find_spec(name) is None]
     if absent:

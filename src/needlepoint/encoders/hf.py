@@ -3,9 +3,7 @@ with and without registers, DINOv3 ViT, through transformers, from local files o
 
 from __future__ import annotations
 
-import re
-import string
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import numpy.typing as npt
 from needlepoint.encoders import weights
 from needlepoint.encoders.address import Address
 from needlepoint.encoders.preprocess import Preprocess, Rule, Triple
+from needlepoint.encoders.text import CANONICAL
 from needlepoint.errors import ModelUnavailable, UsageError
 from needlepoint.parts import Encoder, EncoderCard, SpaceCard
 
@@ -93,7 +92,7 @@ def _open_look(
     model: Any, facts: dict[str, Any], preprocess: Preprocess, device: str, threads: int | None
 ) -> Encoder:
     from needlepoint.encoders.hf_towers import DinoImages
-    from needlepoint.encoders.vit import TorchViT
+    from needlepoint.encoders.vit import TorchLook
 
     tower = DinoImages(model)
     dim = int(model.config.hidden_size)
@@ -106,7 +105,7 @@ def _open_look(
         abilities=("dense", "tokens", "attention"),
         limits="pictures and pieces of pictures only; no words",
     )
-    return TorchViT(card, preprocess, tower, device, threads)
+    return TorchLook(card, preprocess, tower, device, threads)
 
 
 def _open_joint(
@@ -152,29 +151,16 @@ class HfTokenize:
         self.canonical = canonical
         self._context = context
         self._clean = CANONICAL[canonical]
-        self._tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        self.tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
 
     def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
-        found = self._tokenizer(
+        found = self.tokenizer(
             [self._clean(text) for text in texts],
             padding="max_length",
             max_length=self._context,
             truncation=True,
         )
         return np.asarray(found["input_ids"], np.int64)
-
-
-def canonical_siglip(text: str) -> str:
-    """Lower case, no ASCII punctuation, single spaces: what SigLIP's own tokenizer does."""
-    bare = text.lower().translate(str.maketrans("", "", string.punctuation))
-    return re.sub(r"\s+", " ", bare).strip()
-
-
-CANONICAL: dict[str, Callable[[str], str]] = {
-    "none": lambda text: text,
-    "lower": str.lower,
-    "siglip": canonical_siglip,
-}
 
 
 def read_preprocess(folder: Path, kind: str) -> Preprocess:
@@ -286,7 +272,9 @@ def _weight_files(folder: Path, address: Address) -> list[Path]:
 def _load(folder: Path, device: str, address: str) -> Any:
     import torch
     from transformers import AutoModel
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # one line a model on stderr would pass for our own talk
     model, report = AutoModel.from_pretrained(
         str(folder), local_files_only=True, dtype=torch.float32, output_loading_info=True
     )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from needlepoint.encoders.towers import Tensor
-from needlepoint.encoders.vit import causal_mask, split_heads
+from needlepoint.encoders.vit import causal_mask, pick, split_heads
 
 
 class _Layers:
@@ -183,7 +183,7 @@ class ClipTexts(_Texts):
         return ids.argmax(-1) if self._end == 2 else (ids == self._end).int().argmax(-1)
 
     def pool(self, tokens: Tensor, where: Tensor) -> Tensor:
-        ends = tokens[torch.arange(len(tokens), device=tokens.device), where]
+        ends = pick(tokens, where)
         return self._project(self._reader.final_layer_norm(ends))
 
 
@@ -194,5 +194,5 @@ class SiglipTexts(_Texts):
         return torch.full_like(ids[:, 0], ids.shape[1] - 1)
 
     def pool(self, tokens: Tensor, where: Tensor) -> Tensor:
-        ends = tokens[torch.arange(len(tokens), device=tokens.device), where]
+        ends = pick(tokens, where)
         return self._reader.head(self._reader.final_layer_norm(ends))

@@ -123,7 +123,7 @@ def locate(address: Address) -> Parts:
     """
     if not address.name:
         return _locate_folder(address)
-    config = _built_in(address)
+    config = built_in(address)
     if address.path:
         if not Path(address.path).is_file():
             raise weights.missing(
@@ -179,7 +179,8 @@ class OpenClipTokenize:
         text = parts.config["text_cfg"]
         source = str(text.get("hf_tokenizer_name", ""))
         stated = text.get("tokenizer_kwargs", {}) or {}
-        self.canonical = str(stated.get("clean", "whitespace" if source else "lower"))
+        clean = str(stated.get("clean", "whitespace" if source else "lower"))
+        self.canonical = "clip" if clean == "lower" else clean
         self.context = int(text.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH))
         self.many_languages = int(text.get("vocab_size", 0)) > 200_000
         if source and address.name:
@@ -187,17 +188,17 @@ class OpenClipTokenize:
             absent = [n for n in TOKENIZER_FILES if weights.first_present(folder, [n]) is None]
             if absent:
                 raise weights.missing(str(address), absent, repo=source)
-            self._tokenizer = open_clip.tokenizer.HFTokenizer(
+            self.tokenizer = open_clip.tokenizer.HFTokenizer(
                 str(folder),
                 context_length=self.context,
                 tokenizer_mode=text.get("tokenizer_mode"),
                 **stated,
             )
         else:
-            self._tokenizer = open_clip.get_tokenizer(parts.model)
+            self.tokenizer = open_clip.get_tokenizer(parts.model)
 
     def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
-        return np.asarray(self._tokenizer(list(texts), context_length=self.context), np.int64)
+        return np.asarray(self.tokenizer(list(texts), context_length=self.context), np.int64)
 
 
 def read_preprocess(visual: Any) -> Preprocess:
@@ -222,7 +223,8 @@ def _triple(values: Any) -> Triple:
     return float(many[0]), float(many[1]), float(many[2])
 
 
-def _built_in(address: Address) -> dict[str, Any]:
+def built_in(address: Address) -> dict[str, Any]:
+    """The architecture file of open_clip that an address names."""
     import open_clip
 
     config = open_clip.get_model_config(address.name)

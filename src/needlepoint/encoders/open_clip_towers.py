@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from needlepoint.encoders.towers import ImageTower, Tensor
-from needlepoint.encoders.vit import resample_positions, split_heads
+from needlepoint.encoders.vit import pick, resample_positions, split_heads
 
 
 class _Blocks:
@@ -42,7 +42,7 @@ class NativeImages(_Blocks):
         patches = visual.conv1(pixels)
         grid = (patches.shape[2], patches.shape[3])
         patches = patches.flatten(2).transpose(1, 2)
-        first = visual.class_embedding.expand(len(patches), 1, -1)
+        first = visual.class_embedding.expand(patches.shape[0], 1, -1)
         positions = visual.positional_embedding
         placed = torch.cat((positions[:1], resample_positions(positions[1:], grid)))
         return visual.ln_pre(torch.cat((first, patches), dim=1) + placed), None
@@ -139,7 +139,7 @@ class NativeTexts(_Blocks):
         return torch.full_like(ids[:, 0], 0 if self._how == "first" else ids.shape[1] - 1)
 
     def pool(self, tokens: Tensor, where: Tensor) -> Tensor:
-        ends = tokens[torch.arange(len(tokens), device=tokens.device), where]
+        ends = pick(tokens, where)
         final, project = self._tower.ln_final(ends), self._tower.text_projection
         if project is None:
             return final
@@ -179,8 +179,12 @@ def text_tower(model: Any) -> NativeTexts | None:
     blocks = getattr(getattr(tower, "transformer", None), "resblocks", ())
     plain = (
         len(blocks) > 0
-        and all(isinstance(getattr(b, "attn", None), torch.nn.MultiheadAttention) for b in blocks)
+        and _all_plain(blocks)
         and getattr(tower, "cls_emb", None) is None
         and not getattr(tower, "use_pad_mask", False)
     )
     return NativeTexts(model) if plain else None
+
+
+def _all_plain(blocks: Any) -> bool:
+    return all(isinstance(getattr(b, "attn", None), torch.nn.MultiheadAttention) for b in blocks)

@@ -9,6 +9,7 @@ over its rows: how much attention each patch gets from the patches.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -68,7 +69,7 @@ class TorchImages(_OnTorch, EncodesImages):
     ) -> None:
         super().__init__(card, device, threads)
         self.preprocess = preprocess
-        self._forward = forward
+        self.forward = forward
 
     @_no_gradient
     def image_features(
@@ -85,7 +86,7 @@ class TorchImages(_OnTorch, EncodesImages):
                 "only vectors can be had"
             )
         pixels = self._tensor(self.preprocess.batch(pictures))
-        return ImageFeatures(vector=_unit(self._forward(pixels)))
+        return ImageFeatures(vector=_unit(self.forward(pixels)))
 
 
 class TorchViT(_OnTorch, EncodesImages):
@@ -168,11 +169,39 @@ class TorchViT(_OnTorch, EncodesImages):
         return _unit(self.tower.head(self._tensor(np.asarray(means, np.float32))))
 
 
+class TorchLook(TorchViT):
+    """A ViT without words whose cells are final patch tokens (DINO).
+
+    The class token and the patch tokens of such a model are different kinds of vectors, so a
+    question is asked with both (``query_features``).
+    """
+
+    def dense_features(self, pixels: Pixels, *, long_side: int) -> DenseFeatures:
+        """As ``TorchViT.dense_features``; the cells are in the space already: ``lead`` is set."""
+        features = super().dense_features(pixels, long_side=long_side)
+        return replace(features, lead=features.cells)
+
+    @_no_gradient
+    def query_features(self, pictures: Sequence[Pixels]) -> Floats:
+        """How a picture is asked with: float32 ``[N, D]``, unit length.
+
+        The sum of the unit class token, which whole pictures are stored with, and the unit mean
+        of the patch tokens, which places are stored with; it meets both kinds halfway.
+        """
+        tensor = self._tensor(self.preprocess.batch(pictures))
+        tokens, context = self.tower.embed(tensor)
+        for layer in self.tower.blocks[:-1]:
+            tokens = self.tower.run(layer, tokens, context)
+        mean = _unit(self.tower.cells(tokens, context).mean(dim=1))
+        whole = _unit(self.tower.pool(self.tower.run(self.tower.blocks[-1], tokens, context)))
+        return _unit(torch.from_numpy(mean + whole))
+
+
 class _ReadsTexts(_OnTorch, EncodesTexts):
     """Vectors, tokens, attention and pseudo-words of a text tower."""
 
-    _text: TextTower
-    _tokenize: Tokenize
+    text: TextTower
+    tokenize: Tokenize
 
     @_no_gradient
     def text_features(
@@ -187,22 +216,22 @@ class _ReadsTexts(_OnTorch, EncodesTexts):
             block: 0 is the first; negative counts from the last.
         """
         _check_wants(want, _TEXT_WANTS)
-        ids = self._tokenize(texts)
+        ids = self.tokenize(texts)
         tensor = self._tensor(ids)
-        features = self._read(self._text.words(tensor), self._text.where(tensor), want, block)
+        features = self._read(self.text.words(tensor), self.text.where(tensor), want, block)
         if "ids" in want:
             features.ids = ids
         return features
 
     def token_ids(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """Token ids int64 ``[N, L]`` of N texts."""
-        ids: npt.NDArray[np.int64] = self._tokenize(texts)
+        ids: npt.NDArray[np.int64] = self.tokenize(texts)
         return ids
 
     @_no_gradient
     def token_embeddings(self, ids: npt.NDArray[np.int64]) -> Floats:
         """Embeddings float32 ``[N, L, C]`` of token ids int64 ``[N, L]``, without positions."""
-        return _array(self._text.words(self._tensor(ids)))
+        return _array(self.text.words(self._tensor(ids)))
 
     @_no_gradient
     def encode_embeddings(self, embeddings: Floats, where: npt.NDArray[np.int64]) -> Floats:
@@ -219,7 +248,7 @@ class _ReadsTexts(_OnTorch, EncodesTexts):
     @_no_gradient
     def text_positions(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Position int64 ``[N]`` of the token that stands for each text of ids ``[N, L]``."""
-        positions: npt.NDArray[np.int64] = self._text.where(self._tensor(ids)).cpu().numpy()
+        positions: npt.NDArray[np.int64] = self.text.where(self._tensor(ids)).cpu().numpy()
         return positions
 
     def inject(self, texts: Sequence[str], vectors: Floats) -> Floats:
@@ -255,7 +284,7 @@ class _ReadsTexts(_OnTorch, EncodesTexts):
         if text.count(PLACEHOLDER) != 1:
             raise UsageError(f"template '{text}' must hold {PLACEHOLDER} exactly once")
         for pair in _PROBES:
-            first, second = self._tokenize([text.replace(PLACEHOLDER, word) for word in pair])
+            first, second = self.tokenize([text.replace(PLACEHOLDER, word) for word in pair])
             differ = np.flatnonzero(first != second)
             if len(differ) == 1:
                 return first, int(differ[0])
@@ -265,7 +294,7 @@ class _ReadsTexts(_OnTorch, EncodesTexts):
         )
 
     def _read(self, words: Any, where: Any, want: frozenset[str], block: int) -> TextFeatures:
-        tower = self._text
+        tower = self.text
         chosen = _block_index(block, len(tower.blocks))
         features = TextFeatures(vector=np.empty(0, np.float32))
         tokens = tower.start(words)
@@ -293,7 +322,7 @@ class TorchClip(TorchViT, _ReadsTexts):
         threads: int | None,
     ) -> None:
         super().__init__(card, preprocess, tower, device, threads)
-        self._text, self._tokenize = text, tokenize
+        self.text, self.tokenize = text, tokenize
 
 
 class TorchPlainClip(TorchImages, _ReadsTexts):
@@ -310,13 +339,18 @@ class TorchPlainClip(TorchImages, _ReadsTexts):
         threads: int | None,
     ) -> None:
         super().__init__(card, preprocess, forward, device, threads)
-        self._text, self._tokenize = text, tokenize
+        self.text, self.tokenize = text, tokenize
 
 
 def split_heads(tokens: Any, heads: int) -> Any:
     """``[N, T, H * d]`` to ``[N, H, T, d]``."""
     n, t, width = tokens.shape
     return tokens.reshape(n, t, heads, width // heads).transpose(1, 2)
+
+
+def pick(tokens: Any, where: Any) -> Any:
+    """The token at position ``where`` ``[N]`` of each row of ``[N, L, C]``, as ``[N, C]``."""
+    return tokens.gather(1, where[:, None, None].expand(-1, 1, tokens.shape[-1]))[:, 0]
 
 
 def resample_positions(positions: Any, grid: tuple[int, int]) -> Any:
