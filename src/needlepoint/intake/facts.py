@@ -79,6 +79,7 @@ def facts_of(
 
     dates: list[object] = [value for xmp in beside for value in _xmp_dates(xmp)]
     dates += [camera_ifd.get(_ORIGINAL), camera_ifd.get(_DIGITIZED)]
+    dates.append(_quietly(lambda: main.get(_ORIGINAL), None))  # where DNG and TIFF/EP keep it
     dates += [value for xmp in xmps for value in _xmp_dates(xmp)]
     dates += [_iptc_date(iptc), _quietly(lambda: main.get(_DATETIME), None)]
 

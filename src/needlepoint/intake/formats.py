@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from PIL import (
@@ -39,6 +40,9 @@ RAW_SUFFIXES = (
 
 #: coefficient passes over one picture; honest progressive files have about ten scans
 _MAX_SCANS = 100
+
+#: this decoder makes ten million pixels a second and lets no other thread run meanwhile
+_MAX_JPEG2000 = 100_000_000
 
 _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
     "bmp": BmpImagePlugin.BmpImageFile,
@@ -102,15 +106,21 @@ def open_picture(
         return _open_heif(data, name, admit)
     if kind == "avif":
         return _open_avif(data, name, admit, check)
-    if kind == "tiff" and not tags_fit(data):
-        raise PictureError(name, "damaged TIFF file")
+    if kind == "tiff":
+        if not tags_fit(data):
+            raise PictureError(name, "damaged TIFF file")
+        _hush_libtiff()
     if kind == "webp":
         size = webp_size(data)
         if size is None:
             raise PictureError(name, "damaged WEBP file")
+        if int.from_bytes(data[4:8], "little") + 8 > len(data):
+            raise PictureError(name, "truncated")
         admit(*size, size[0] * size[1], size[0] * size[1] * 15)
     image = _PLUGINS[kind](_Timed(data, check))
     _ask(image, kind, admit)
+    if kind == "jpeg2000" and image.size[0] * image.size[1] > _MAX_JPEG2000:
+        raise PictureError(name, "too many pixels for JPEG 2000")
     exif = exif_of(image)
     # TIFF turns itself while loading
     turn = 1 if kind == "tiff" else orientation_of(exif)
@@ -149,6 +159,27 @@ def _ask(image: Image.Image, kind: str, admit: Admit) -> None:
     width, height = image.size
     each = _STORAGE.get(image.mode, 4) + _DECODER_BYTES.get(kind, 0) + 3
     admit(width, height, width * height, width * height * each)
+
+
+@lru_cache(maxsize=1)
+def _hush_libtiff() -> None:
+    """Take libtiff's own talk off stderr; its errors still arrive as exceptions.
+
+    Pillow offers no way, so the handler is reached through Pillow's extension module where the
+    platform's loader lets it be found.
+    """
+    import ctypes
+
+    from PIL import _imaging
+
+    try:
+        library = ctypes.CDLL(_imaging.__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            setter = getattr(library, name)
+            setter.restype, setter.argtypes = ctypes.c_void_p, (ctypes.c_void_p,)
+            setter(None)
+    except (OSError, AttributeError, TypeError):
+        return
 
 
 def _open_avif(data: bytes, name: str, admit: Admit, check: Callable[[], None]) -> Opened:
