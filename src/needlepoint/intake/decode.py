@@ -103,8 +103,8 @@ def decode(
     def work() -> Picture:
         try:
             return _decode(data, name, kind, at_least, limits, check, sidecar)
-        except PictureError:
-            raise
+        except (PictureError, ImportError):
+            raise  # a broken installation is not the picture's fault
         except TooSlow:
             raise PictureError(name, _too_slow(limits)) from None
         except Exception as error:
