@@ -45,12 +45,19 @@ TEXTS = ("path", "folder", "name", "format", "orientation", "camera", "lens")
 NUMBERS = ("width", "height", "size", "year", "month", "day", "lat", "lon", "rating")
 DATES = ("date", "taken")
 FIELDS = (*TEXTS, *NUMBERS, *DATES, "keywords")
-MAX_LENGTH, MAX_VALUES, MAX_DEPTH = 4000, 300, 200
+MAX_LENGTH, MAX_VALUES, MAX_DEPTH = 4000, 300, 50
 
 _ORIENTATIONS = ("landscape", "portrait", "square")
 _SAME_FORMAT = {"jpg": "jpeg", "jpe": "jpeg", "tif": "tiff", "heif": "heic", "jp2": "jpeg2000"}
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-_BINARY_UNITS = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_UNITS: dict[str, dict[str, float]] = {
+    "size": {
+        "": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12,
+        "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
+        "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
+    },
+    "distance": {"": 1, "km": 1, "m": 0.001},
+}
+_EXAMPLES = {"size": " of bytes such as 2MB or 500KiB", "distance": " of km, such as 20 or 500m"}
 _NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _DATE = re.compile(
     r"([0-9]{4})(?:-([0-9]{1,2})(?:-([0-9]{1,2})"
@@ -83,7 +90,7 @@ BETWEEN.5: /between(?!\w)/i
 NEAR.5: /near(?=\s*\()/i
 HAS.5: /has(?=\s*\()/i
 OP: /!=|<>|<=|>=|==|!~|=|<|>|~/
-UNIT.4: /[kmgt]?i?b(?!\w)/i
+UNIT.4: /(?:[kmgt]?i?b|k?m)(?!\w)/i
 FIELD.3: /[A-Za-z_]\w*/
 STRING.6: /'(?:[^']|'')*'|"(?:[^"]|"")*"/
 WORD.1: /[^\s()=!<>,'"]+/
@@ -190,7 +197,7 @@ class _Reader:
         if depth > MAX_DEPTH:
             raise UsageError(f"a filter may be nested {MAX_DEPTH} deep at most")
         if node.data in ("any", "all"):
-            terms = [self.read(n, depth + 1) for n in node.children if hasattr(n, "data")]
+            terms = [self.read(n, depth) for n in node.children if hasattr(n, "data")]
             return (
                 terms[0] if len(terms) == 1 else Join("or" if node.data == "any" else "and", terms)
             )
@@ -302,7 +309,7 @@ class _Reader:
             raise self._wrong(lat, "a latitude is -90 to 90 degrees")
         if abs(place[1]) > 180:
             raise self._wrong(lon, "a longitude is -180 to 180 degrees")
-        distance = self._number(km, "distance in km")
+        distance = self._number(km, "distance")
         if distance <= 0:
             raise self._wrong(km, "a distance is above 0 km")
         return Near(float(place[0]), float(place[1]), float(distance))
@@ -320,13 +327,12 @@ class _Reader:
     def _number(self, value: Any, name: str) -> float:
         token, unit = value.children
         text = _unquote(token) + (unit or "")
-        units = "([kmgt]?)(i?)(?:b|bytes)?" if name == "size" else "()()"
-        match = re.fullmatch(rf"({_NUMBER})\s*{units}", text, re.IGNORECASE)
-        if match is None or (match[3] and not match[2]):
-            example = " such as 2MB or 500KiB" if name == "size" else ""
-            raise self._wrong(value, f"{name} compares with a number{example}")
-        scale = (_BINARY_UNITS if match[3] else _UNITS)[match[2].lower()]
-        number = float(match[1]) * scale
+        match = re.fullmatch(rf"({_NUMBER})\s*([a-z]*)", text, re.IGNORECASE)
+        units = _UNITS.get(name, {"": 1})
+        if match is None or match[2].lower() not in units:
+            example = _EXAMPLES.get(name, "")
+            raise self._wrong(value, f"{name} is a number{example}")
+        number = float(match[1]) * units[match[2].lower()]
         if not math.isfinite(number):
             raise self._wrong(value, f"{name} compares with a finite number")
         return int(number) if number.is_integer() and abs(number) < 2**53 else number

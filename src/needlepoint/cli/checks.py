@@ -103,7 +103,7 @@ def _model() -> Check:
 
     try:
         card = open_encoder("builtin").card
-    except NeedlepointError as error:
+    except Exception as error:  # whatever a broken installation raises is the finding
         fix = f"{sys.executable} -m pip install --force-reinstall needlepoint"
         return Check("built-in model", "problem", str(error), fix, EXIT_MODEL)
     return Check("built-in model", "ok", f"{card.title}, {card.size_mb:.0f} MB, {card.licence}")

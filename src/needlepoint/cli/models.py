@@ -58,9 +58,10 @@ def _list(door: Door, as_json: bool) -> int:
         good_for = ", ".join(model.get("good_for", ()))
         used = _used(model["library"])
         rows.append((model["address"], size, model.get("licence", ""), good_for, used))
-        if "note" in model:
-            rows.append(("", "", "", "", f"  {model['note']}"))
-    output.write(_columns(rows))
+    lines = _columns(rows).decode().splitlines()
+    for line, model in zip(lines, told, strict=True):
+        note = f"    {model['note']}\n" if "note" in model else ""
+        output.write(output.raw(f"{line}\n{note}"))
     return EXIT_HITS
 
 
