@@ -17,7 +17,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "encoders"))
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """``tiny("hf_clip", act="gelu")`` → its folder, made on first use."""
-    pytest.importorskip("torch")
     import torchvision_stub
 
     torchvision_stub.declare()

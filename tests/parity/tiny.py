@@ -106,9 +106,10 @@ def gemma_tokenizer(folder: Path, context: int, lower: bool = False) -> int:
     special = ["<pad>", "<eos>", "<bos>", "<unk>"]
     letters = [chr(c) for c in range(33, 127)]
     trainer = trainers.BpeTrainer(
-        vocab_size=220, special_tokens=special, initial_alphabet=letters, show_progress=False
+        vocab_size=320, special_tokens=special, initial_alphabet=letters, show_progress=False
     )
-    made.train_from_iterator([w.replace(" ", "▁") for w in WORDS], trainer)
+    words = [word for line in WORDS for word in line.split()]
+    made.train_from_iterator([f"▁{word}" for word in words] + words, trainer)
     made.post_processor = processors.TemplateProcessing(
         single="$A <eos>", special_tokens=[("<eos>", 1)]
     )

@@ -135,7 +135,7 @@ def locate(address: Address) -> Parts:
     repo, names = hub_source(told)
     found = weights.first_present(weights.cached_snapshot(repo), names) if repo else None
     if found is None:
-        files = [" or ".join(names)] if repo else [str(told.get("url", "the weights"))]
+        files = [" or ".join(names), CONFIG_FILE] if repo else [str(told.get("url", "weights"))]
         raise weights.missing(str(address), files, repo=repo or address.name)
     licence = weights.licence_of(found.parent)
     return Parts(
