@@ -138,9 +138,7 @@ def test_the_caret_stays_in_sight_in_a_long_question() -> None:
     assert line[caret.index("^")] == "+"
 
 
-def test_an_existing_file_is_one_picture(
-    tmp_path: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_existing_file_is_one_picture(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(str(tmp_path))
     for name in ("my photo.jpg", "a - b.png", "x#xywh=1.jpg", "plain"):
         open(name, "w").close()

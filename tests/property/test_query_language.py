@@ -16,9 +16,7 @@ tricky = st.sampled_from(
 value = st.one_of(anything, st.lists(tricky, min_size=1, max_size=8).map("".join)).filter(
     lambda s: bool(s.strip())
 )
-weight = st.one_of(
-    st.just(1.0), st.floats(1e-12, 1000, exclude_min=True), st.floats(-1000, -1e-12)
-)
+weight = st.one_of(st.just(1.0), st.floats(1e-12, 1000, exclude_min=True), st.floats(-1000, -1e-12))
 number = st.floats(0, 1e6)
 side = st.floats(1e-3, 1e6)
 pixels = st.tuples(number, number, side, side)
