@@ -143,7 +143,8 @@ class Settings:
             if variable in known:
                 self._set(known[variable], environment[variable], variable, Path.cwd())
             elif variable.startswith("NEEDLEPOINT_"):
-                close = nearest(variable, known).replace("needlepoint_", "NEEDLEPOINT_")
+                close = nearest(variable, map(str.lower, known))
+                close = re.sub("'.*'", lambda match: match.group().upper(), close)
                 self.warnings.append(f"unknown variable {variable} is ignored{close}")
         if environment.get("HF_HUB_OFFLINE", "0").casefold() in ("1", "true", "yes", "on"):
             self.values["offline"] = Setting(True, "HF_HUB_OFFLINE")
