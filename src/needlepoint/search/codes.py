@@ -78,12 +78,12 @@ def encode(vectors: Floats, codec: Codec) -> Codes:
     count, dim = vectors.shape
     width = code_bytes(codec, dim)
     if codec == "f16":
-        halves: Codes = vectors.astype(np.float16).view(np.uint8)
-        return halves
+        return np.frombuffer(vectors.astype("<f2").tobytes(), np.uint8).reshape(count, width)
     if codec == "i8":
         peak = np.abs(vectors).max(axis=1, keepdims=True)
         scaled = vectors * (np.float32(127) / np.maximum(peak, np.float32(1e-30)))
-        return np.rint(scaled).astype(np.int8).view(np.uint8).reshape(count, width)
+        small: Codes = np.rint(scaled).astype(np.int8).view(np.uint8)
+        return small
     scaled = vectors * np.float32(np.sqrt(dim))
     places = np.searchsorted(_THRESHOLDS, scaled.ravel(), side="right")
     numbers: Codes = places.astype(np.uint8).reshape(count, dim)
@@ -98,23 +98,22 @@ def unpack(codes: Codes, codec: Codec, dim: int) -> Floats:
 
     The quick half of :func:`decode`; divide by :func:`lengths` to have unit vectors.
     """
-    count = codes.shape[0]
     if codec == "f16":
-        return np.ascontiguousarray(codes).view(np.float16).astype(np.float32)
+        return np.ascontiguousarray(codes).view("<f2").astype(np.float32)
     if codec == "i8":
         return codes.view(np.int8).astype(np.float32)
     pairs = np.empty(codes.shape, np.complex64)
     # mode="clip" skips the bounds check; a byte is always inside the table of 256
     np.take(_PAIRS, codes, out=pairs, mode="clip")
-    numbers: Floats = pairs.view(np.float32).reshape(count, -1)[:, :dim]
+    numbers: Floats = pairs.view(np.float32)[:, :dim]
     return numbers
 
 
 def lengths(numbers: Floats) -> Floats:
     """Euclidean length float32 ``[N]`` of each row; independent of the other rows."""
-    # summed row by row in float64: the order of a row's sum depends on D alone
-    wide = numbers.astype(np.float64)
-    size: Floats = np.sqrt((wide * wide).sum(axis=1)).astype(np.float32)
+    # the order in which a contiguous row is summed depends on D alone
+    squares = np.ascontiguousarray(numbers * numbers)
+    size: Floats = np.sqrt(squares.sum(axis=1))
     return size
 
 
@@ -125,14 +124,14 @@ def decode(codes: Codes, codec: Codec, dim: int) -> Floats:
     return numbers / np.where(size > 0, size, np.float32(1)).astype(np.float32)[:, None]
 
 
-def sign_words(codes: Codes, codec: Codec, dim: int, centre: Floats | None = None) -> Words:
-    """Sign bits uint64 ``[W, N]``, word-major for scanning; bit d of a vector is ``x_d >= 0``.
+def sign_words(codes: Codes, codec: Codec, dim: int, shift: Floats | None = None) -> Words:
+    """Sign bits uint64 ``[W, N]``, word-major for scanning; bit d is ``x_d >= shift_d``.
 
-    ``centre`` float32 ``[D]``, subtracted from the unit vectors first, is needed wherever the
-    vectors share a strong mean direction: without it their signs say little. The signs of ``b4``
-    codes are read from the codes when there is no centre. Bits beyond D are zero.
+    ``shift`` float32 ``[D]`` (None for 0) is needed wherever the unit vectors x share a strong
+    mean direction: without it their signs say little. The signs of ``b4`` codes are read from the
+    codes when there is no shift. Bits beyond D are zero.
     """
-    if codec == "b4" and centre is None:
+    if codec == "b4" and (shift is None or not shift.any()):
         pairs = _PAIR_SIGNS[codes]
         quads = np.zeros((len(codes), -(-codes.shape[1] // 4) * 4), np.uint8)
         quads[:, : codes.shape[1]] = pairs
@@ -141,7 +140,7 @@ def sign_words(codes: Codes, codec: Codec, dim: int, centre: Floats | None = Non
             packed[:, -1] &= np.uint8((1 << ((dim - 1) % 8 + 1)) - 1)
         return _word_major(packed, dim)
     vectors = decode(codes, codec, dim)
-    return sign_words_of(vectors if centre is None else vectors - centre)
+    return sign_words_of(vectors if shift is None else vectors - shift)
 
 
 def sign_words_of(vectors: Floats) -> Words:

@@ -63,5 +63,6 @@ def fuse(parts: Floats, weights: Doubles, means: Doubles, stds: Doubles) -> Floa
         )
     fused = np.zeros(len(parts), np.float64)
     for v in range(parts.shape[1]):  # one probe after the other: the order of the sum is fixed
-        fused += float(weights[v]) / total * ((parts[:, v] - float(means[v])) / float(stds[v]))
+        part = parts[:, v].astype(np.float64)
+        fused += float(weights[v]) / total * ((part - float(means[v])) / float(stds[v]))
     return fused.astype(np.float32)

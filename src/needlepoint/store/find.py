@@ -1,5 +1,9 @@
 """Searching a library: what is scanned, what is rescored, and in which order it comes back.
 
+Exact: every stored vector is compared. Compressed: all pictures are guessed at from one bit a
+number, the better ones guessed at again more closely, and the best of those compared exactly,
+in growing numbers, until the next guess is too low to matter.
+
 Shapes: N pictures, V probes, K hits, D dim.
 """
 
@@ -10,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from needlepoint.errors import UsageError
 from needlepoint.parts import Floats
@@ -17,10 +22,19 @@ from needlepoint.search.exact import best_of, slack
 from needlepoint.search.topk import at_least_kth, check_k, fuse, top_k
 from needlepoint.store.base import Ids, Probe, Space, StoreHits
 from needlepoint.store.rows import vectors_of
-from needlepoint.store.view import View
+from needlepoint.store.segment import page_scores, read_pages
+from needlepoint.store.view import Now, View
 
-_MODES = ("auto", "exact", "compressed")
-_ONCE = 250  # pictures rescored together: about 2 MB of codes
+MODES = ("auto", "exact", "compressed")
+FEW = 1_000
+"""Pictures left by a filter up to which they are read from the database and compared exactly."""
+
+_REFINED = 2_000  # pictures guessed at again, at least; or this share of all:
+_REFINED_SHARE = 0.02
+_PLANES = 4
+_FIRST = 128  # pictures compared exactly in the first round, at least
+_ONCE = 250  # pictures scored canonically together: about 2 MB of codes
+_DOUBT = 3.0  # standard deviations by which a guess may be too low and still be looked at
 
 
 class Finder:
@@ -30,6 +44,18 @@ class Finder:
         self._folder = folder
         self._writable = writable
         self._views: dict[int, View] = {}
+
+    def view(self, db: sqlite3.Connection, space: Space, now: Now) -> View:
+        """The view of a space in step with the open transaction."""
+        view = self._views.get(space.id)
+        if view is None:
+            view = self._views[space.id] = View(self._folder, space, self._writable)
+        view.refresh(db, now)
+        return view
+
+    def drop(self) -> None:
+        """Let go of all views, and of the files they have mapped."""
+        self._views.clear()
 
     def search(
         self,
@@ -42,44 +68,35 @@ class Finder:
     ) -> StoreHits:
         """See ``Store.search``; the caller holds one read transaction."""
         check_k(k)
-        if mode not in _MODES:
-            raise UsageError(f"mode must be one of {', '.join(_MODES)}, got {mode!r}")
+        if mode not in MODES:
+            raise UsageError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
         asked = _Asked(probes, spaces)
-        ids, scores, scanned = self._scan(db, asked, within)
+        if within is not None:
+            within = np.unique(np.asarray(within, np.int64))
+        now = Now.of(db)
+        views = {number: self.view(db, space, now) for number, space in asked.spaces.items()}
+        held = all(view.exact for view in views.values())
+        few = within is not None and len(within) <= FEW
+        if mode == "exact" or held or (mode == "auto" and few):
+            ids, scores, scanned = _exact_scores(db, asked, views, within)
+            exact = True
+        else:
+            ids, scores, scanned = _promising(db, asked, views, within, k)
+            exact = False
         margin = 2 * asked.error(slack(asked.widest))
         keep = at_least_kth(asked.fuse(scores), k, margin)
-        parts, boxes = _rescore(db, asked, ids[keep])
+        parts, boxes = _canonical(db, asked, ids[keep])
         fused = asked.fuse(parts)
         order = top_k(fused, ids[keep], k)
         return StoreHits(
-            ids[keep][order], fused[order], parts[order], boxes[order], True, "exact", scanned
+            ids[keep][order],
+            fused[order],
+            parts[order],
+            boxes[order],
+            exact,
+            "exact" if exact else "compressed",
+            scanned,
         )
-
-    def _scan(
-        self, db: sqlite3.Connection, asked: _Asked, within: Ids | None
-    ) -> tuple[Ids, Floats, int]:
-        """Pictures that have vectors in every space asked, with scores ``[N, V]``."""
-        common: Ids | None = None
-        found = []
-        scanned = 0
-        for space, columns in asked.columns.items():
-            view = self._view(db, asked.spaces[space])
-            ids, scores, looked = view.scores(asked.vectors(columns), asked.places[columns], within)
-            scanned += looked
-            found.append((ids, scores, columns))
-            # a picture without vectors in one of the spaces cannot be scored: never taken as 0
-            common = ids if common is None else np.intersect1d(common, ids, assume_unique=True)
-        assert common is not None
-        parts = np.empty((len(common), len(asked.probes)), np.float32)
-        for ids, scores, columns in found:
-            parts[:, columns] = scores[np.searchsorted(ids, common)]
-        return common, parts, scanned
-
-    def _view(self, db: sqlite3.Connection, space: Space) -> View:
-        view = self._views.setdefault(space.id, View(space))
-        state = dict(db.execute("SELECT key, value FROM meta WHERE key IN ('seq', 'floor')"))
-        view.refresh(db, int(state["seq"]), int(state["floor"]))
-        return view
 
 
 class _Asked:
@@ -123,7 +140,109 @@ class _Asked:
         return float(share.sum() * each) + 1e-6
 
 
-def _rescore(db: sqlite3.Connection, asked: _Asked, ids: Ids) -> tuple[Floats, Floats]:
+def _align(asked: _Asked, found: Sequence[tuple[Ids, Floats, list[int]]]) -> tuple[Ids, Floats]:
+    """Pictures found in every space asked, with their scores ``[N, V]``.
+
+    A picture without vectors in one of the spaces cannot be scored: it is never taken as 0.
+    """
+    common = found[0][0]
+    for ids, _, _ in found[1:]:
+        common = np.intersect1d(common, ids, assume_unique=True)
+    parts = np.empty((len(common), len(asked.probes)), np.float32)
+    for ids, scores, columns in found:
+        parts[:, columns] = scores[np.searchsorted(ids, common)]
+    return common, parts
+
+
+def _exact_scores(
+    db: sqlite3.Connection, asked: _Asked, views: dict[int, View], within: Ids | None
+) -> tuple[Ids, Floats, int]:
+    """Scores of all pictures (of ``within``): from memory where the codes are, else as stored."""
+    found, scanned = [], 0
+    for number, columns in asked.columns.items():
+        view, probes, places = views[number], asked.vectors(columns), asked.places[columns]
+        if view.exact and (within is None or len(within) > FEW):
+            found.append((*view.scores(probes, places, within), columns))
+            scanned += view.vectors
+            continue
+        ids = view.ids(within)
+        parts = [np.empty((0, len(columns)), np.float32)]
+        for page in read_pages(db, view.space, ids=None if within is None else ids.tolist()):
+            wanted = np.isin(page.ids, ids)
+            parts.append(page_scores(page, view.space, probes, places)[wanted])
+            scanned += len(page.ids) + len(page.codes)
+        found.append((ids, np.concatenate(parts), columns))
+    return (*_align(asked, found), scanned)
+
+
+def _promising(
+    db: sqlite3.Connection, asked: _Asked, views: dict[int, View], within: Ids | None, k: int
+) -> tuple[Ids, Floats, int]:
+    """Scores of those pictures that may be among the best k, judged by their bits."""
+    guessed, scanned = [], 0
+    for number, columns in asked.columns.items():
+        view = views[number]
+        if view.exact:
+            ids, scores = view.scores(asked.vectors(columns), asked.places[columns], within)
+        else:
+            ids, scores = view.guess(asked.vectors(columns), asked.places[columns], within)
+        guessed.append((ids, scores, columns))
+        scanned += view.vectors
+    ids, parts = _align(asked, guessed)
+    many = max(_REFINED, round(_REFINED_SHARE * len(ids)), 8 * k)
+    better = at_least_kth(asked.fuse(parts), many, 0.0)
+    ids, parts = ids[better], parts[better]
+    for number, columns in asked.columns.items():
+        if not views[number].exact:
+            parts[:, columns] = views[number].guess_again(
+                asked.vectors(columns), asked.places[columns], ids, _PLANES
+            )
+    guess = asked.fuse(parts)
+    order = np.lexsort((ids, -guess))
+    scores = np.empty_like(parts)
+    done, stop = 0, min(len(ids), max(_FIRST, 4 * k))
+    while done < len(ids):
+        some = np.sort(order[done:stop])
+        scores[some] = _stored_scores(db, asked, ids[some])
+        scanned += len(some)
+        done = stop
+        if done >= len(ids) or _settled(asked, guess, scores, order, done, k):
+            break
+        stop = min(len(ids), 2 * done)
+    seen = np.sort(order[:done])
+    return ids[seen], scores[seen], scanned
+
+
+def _settled(
+    asked: _Asked,
+    guess: Floats,
+    scores: Floats,
+    order: npt.NDArray[np.intp],
+    done: int,
+    k: int,
+) -> bool:
+    """Whether the next guess, with its usual error, stays below the k-th score found."""
+    true = asked.fuse(scores[order[:done]])
+    kth = np.partition(true, done - min(k, done))[done - min(k, done)]
+    # those guessed last resemble the ones to come most
+    error = (true - guess[order[:done]])[done // 2 :]
+    return bool(guess[order[done]] + error.mean() + _DOUBT * error.std() < kth)
+
+
+def _stored_scores(db: sqlite3.Connection, asked: _Asked, ids: Ids) -> Floats:
+    """Scores float32 ``[n, V]`` of pictures, ids ascending, from their stored codes."""
+    parts = np.empty((len(ids), len(asked.probes)), np.float32)
+    wanted = ids.tolist()
+    for number, columns in asked.columns.items():
+        probes, places, done = asked.vectors(columns), asked.places[columns], 0
+        for page in read_pages(db, asked.spaces[number], ids=wanted):
+            found = page_scores(page, asked.spaces[number], probes, places)
+            parts[done : done + len(found), columns] = found
+            done += len(found)
+    return parts
+
+
+def _canonical(db: sqlite3.Connection, asked: _Asked, ids: Ids) -> tuple[Floats, Floats]:
     """Canonical scores ``[N, V]`` and boxes ``[N, 4]`` of pictures, from their stored codes."""
     parts = np.empty((len(ids), len(asked.probes)), np.float32)
     boxes = np.full((len(ids), 4), np.nan, np.float32)

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from needlepoint.errors import LibraryIncompatible, UsageError
 from needlepoint.search.codes import code_bytes
 from needlepoint.store.base import Entry, Ids, Probe, Space, StoreHits, VectorRow
-from needlepoint.store.catalogue import Catalogue, chunks
+from needlepoint.store.catalogue import chunks
 from needlepoint.store.find import Finder
 from needlepoint.store.rows import (
     FACT_COLUMNS,
@@ -21,14 +23,16 @@ from needlepoint.store.rows import (
     vector_values,
     vectors_of,
 )
-from needlepoint.store.schema import VECTORS
+from needlepoint.store.schema import VECTORS, plain_errors
+from needlepoint.store.upkeep import Upkeep
+from needlepoint.store.view import Now
 
 _WRITTEN = (*FILE_COLUMNS, "gone", "seq", *FACT_COLUMNS)
 _INSERT = f"INSERT INTO pictures ({', '.join(_WRITTEN)}) VALUES ({', '.join('?' * len(_WRITTEN))})"
 _UPDATE = f"UPDATE pictures SET {', '.join(f'{name} = ?' for name in _WRITTEN)} WHERE id = ?"
 
 
-class SqliteStore(Catalogue):
+class SqliteStore(Upkeep):
     """The local store: one process may write at a time, any number may read meanwhile."""
 
     def __init__(self, folder: Path, connection: sqlite3.Connection, writable: bool) -> None:
@@ -85,7 +89,10 @@ class SqliteStore(Catalogue):
                 "SELECT name, encoder, fingerprint, dim, codec, recipe, card, id FROM spaces "
                 "ORDER BY id"
             ).fetchall()
-        found = [Space(*fields, json.loads(card), number) for *fields, card, number in rows]
+        found = [
+            Space(name, encoder, fingerprint, dim, codec, recipe, json.loads(card), number)
+            for name, encoder, fingerprint, dim, codec, recipe, card, number in rows
+        ]
         self._known = {space.id: space for space in found}
         return found
 
@@ -177,6 +184,23 @@ class SqliteStore(Catalogue):
                 found.update({row[0]: vectors_of(known, *row[1:]) for row in rows})
         return found
 
+    def described(self, space: int) -> Ids:
+        """Ids int64, ascending, of pictures that have vectors in a space."""
+        self._space(space)
+        with self._reading() as db:
+            rows = db.execute(f"SELECT picture_id FROM vectors_{space} ORDER BY picture_id")
+            return np.fromiter((row[0] for row in rows), np.int64)
+
+    def digests(self, space: int) -> set[bytes]:
+        """Content hashes of all pictures that have vectors in a space."""
+        self._space(space)
+        with self._reading() as db:
+            rows = db.execute(
+                f"SELECT p.digest FROM pictures p JOIN vectors_{space} v ON v.picture_id = p.id "
+                "WHERE p.digest <> x''"
+            )
+            return {row[0] for row in rows}
+
     def vectors_by_digest(self, digest: bytes, space: int) -> VectorRow | None:
         """Vectors of any picture with the same content, so that a copy need not be encoded."""
         known = self._space(space)
@@ -215,3 +239,25 @@ class SqliteStore(Catalogue):
         """
         with self._reading() as db:
             return self._finder.search(db, self._space, probes, k, within, mode)
+
+    def optimize(self) -> None:
+        """Make the caches cover all there is, so that the next process searches at once.
+
+        Worth calling when indexing has ended. Does nothing to a library open for reading.
+        """
+        if not self.writable:
+            return
+        with self._reading() as db:
+            now = Now.of(db)
+            views = [self._finder.view(db, space, now) for space in self.spaces()]
+            covered = min([view.settle(db, now) for view in views], default=0)
+        with self.writing():
+            self._forget_removals(covered)
+            with self._guard, plain_errors(self.folder):
+                self._db.execute("PRAGMA optimize")
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Close the files; nothing can be asked afterwards."""
+        self._finder.drop()
+        super().close()

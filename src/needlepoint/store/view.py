@@ -1,137 +1,287 @@
-"""What a search scans of one space, kept in memory and in step with the database.
+"""What a search scans of one space, in step with the database.
 
-Shapes: N pictures, T region vectors, V probes, D dim, B bytes a vector.
+The base is a cache file (or memory, where none can be written); what was written since the base
+was built is read from the database into small segments beside it. When those outgrow the base
+by a tenth, the base is built anew.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from needlepoint.parts import Floats
-from needlepoint.search.codes import Codes, code_bytes, lengths, unpack
-from needlepoint.search.exact import Offsets, scan, segment_max
+from needlepoint.search.compressed import SignDecoder
 from needlepoint.store.base import Ids, Space
+from needlepoint.store.cache import NewCache, open_cache
+from needlepoint.store.segment import (
+    Mask,
+    Page,
+    Segment,
+    allocate,
+    fill,
+    learn_decoder,
+    read_pages,
+    shapes_of,
+)
 
-_PAGE = 1000  # rows read at once: about 10 MB at 8 KB a picture
+CODES_UP_TO = 300_000
+"""Vectors of a space, wholes counted, up to which all codes are held and every search is exact."""
+
+_FILE_FROM = 2_000  # vectors below which a base is read from the database quicker than it is told
+_DELTA = 0.10
+_DELTA_LEAST = 8_000
 _MOST_SEGMENTS = 8
 
 
-@dataclass(slots=True)
-class Segment:
-    """Codes of some pictures, ids ascending; a picture not ``alive`` is passed over.
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Where the database stands: transaction, last forgotten removal, library and its writer."""
 
-    ``whole`` uint8 ``[N, 2 D]`` float16, ``codes`` uint8 ``[T, B]``, ``inverse`` float32 ``[T]``
-    one over the length of the unpacked codes; picture i owns rows ``offsets[i]`` to
-    ``offsets[i + 1]``.
-    """
+    seq: int
+    floor: int
+    library: str
+    token: str
 
-    ids: Ids
-    offsets: Offsets
-    whole: Codes
-    codes: Codes
-    inverse: Floats
-    alive: npt.NDArray[np.bool_]
-
-    def scores(self, space: Space, probes: Floats, places: npt.NDArray[np.bool_]) -> Floats:
-        """Best score of each picture for each probe, float32 ``[N, V]``."""
-        best = scan(self.whole, "f16", probes)
-        if places.any() and len(self.codes):
-            found = scan(self.codes, space.codec, probes[places], self.inverse)
-            best[:, places] = np.maximum(best[:, places], segment_max(found, self.offsets))
-        return best
+    @classmethod
+    def of(cls, db: sqlite3.Connection) -> Now:
+        """As the open transaction sees it."""
+        meta = dict(db.execute("SELECT key, value FROM meta WHERE key NOT LIKE 'user.%'"))
+        return cls(
+            int(meta["seq"]), int(meta["floor"]), meta["library"], _token(db, int(meta["seq"]))
+        )
 
 
-def read_segment(db: sqlite3.Connection, space: Space, after: int = 0) -> Segment:
-    """All vectors of a space that were written after transaction number ``after``."""
-    cursor = db.execute(
-        f"SELECT picture_id, count, whole, regions FROM vectors_{space.id} WHERE seq > ? "
-        "ORDER BY picture_id",
-        (after,),
-    )
-    ids: list[int] = []
-    counts: list[int] = []
-    wholes: list[bytes] = []
-    blobs: list[bytes] = []
-    while rows := cursor.fetchmany(_PAGE):
-        some_ids, some_counts, some_wholes, some_blobs = zip(*rows, strict=True)
-        ids += some_ids
-        counts += some_counts
-        wholes.append(b"".join(some_wholes))
-        blobs.append(b"".join(some_blobs))
-    codes = _rows(blobs, code_bytes(space.codec, space.dim))
-    offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
-    return Segment(
-        np.array(ids, np.int64),
-        offsets,
-        _rows(wholes, code_bytes("f16", space.dim)),
-        codes,
-        _inverse(codes, space),
-        np.ones(len(ids), np.bool_),
-    )
-
-
-def _rows(blobs: list[bytes], width: int) -> Codes:
-    return np.frombuffer(b"".join(blobs), np.uint8).reshape(-1, width)
-
-
-def _inverse(codes: Codes, space: Space) -> Floats:
-    inverse = np.empty(len(codes), np.float32)
-    for start in range(0, len(codes), 4096):
-        size = lengths(unpack(codes[start : start + 4096], space.codec, space.dim))
-        inverse[start : start + 4096] = 1 / np.where(size > 0, size, np.float32(1))
-    return inverse
+def _token(db: sqlite3.Connection, seq: int) -> str:
+    """The mark of the writer whose turn transaction ``seq`` was in."""
+    row = db.execute(
+        "SELECT token FROM epochs WHERE first_seq <= ? ORDER BY first_seq DESC LIMIT 1", (seq,)
+    ).fetchone()
+    return row[0] if row else ""
 
 
 class View:
     """The segments of one space as of a transaction: no picture is alive in two of them."""
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, folder: Path, space: Space, writable: bool) -> None:
         self.space = space
-        self.seq = 0
         self.segments: list[Segment] = []
-        self._gone: Ids = np.empty(0, np.int64)
+        self.found: list[Mask] = []
+        self.decoder: SignDecoder | None = None
+        self._path = folder / "cache" / f"space-{space.id}.bin"
+        self._writable = writable
+        self._seq = -1
+        self._base_seq = -1
 
-    def refresh(self, db: sqlite3.Connection, seq: int, floor: int) -> None:
-        """Take in what was written since; what ``floor`` or older removed is forgotten."""
-        if self.seq < floor or seq < self.seq:
-            self.segments, self.seq = [], 0
-        if seq == self.seq:
+    @property
+    def exact(self) -> bool:
+        """Whether all codes are held."""
+        return self.decoder is None
+
+    def refresh(self, db: sqlite3.Connection, now: Now) -> None:
+        """Come into step with the open transaction."""
+        if now.seq == self._seq:
             return
-        fresh = read_segment(db, self.space, self.seq)
-        if self.segments:
-            rows = db.execute(
-                "SELECT picture_id FROM removed WHERE space = ? AND seq > ?",
-                (self.space.id, self.seq),
-            )
-            removed = np.fromiter((row[0] for row in rows), np.int64)
-            for segment in self.segments:
-                segment.alive &= ~np.isin(segment.ids, np.concatenate([removed, fresh.ids]))
-        if len(fresh.ids):
-            self.segments.append(fresh)
-        if len(self.segments) > _MOST_SEGMENTS:
-            self.segments = [read_segment(db, self.space)]
+        if self._seq < 0 or self._seq < now.floor or now.seq < self._seq:
+            self._load(db, now)
+        if self._seq < now.seq:
+            self._follow(db, now)
+        if self._outgrown():
+            self._build(db, now)
         rows = db.execute("SELECT id FROM pictures WHERE gone")
-        self._gone = np.fromiter((row[0] for row in rows), np.int64)
-        self.seq = seq
+        gone = np.fromiter((row[0] for row in rows), np.int64)
+        self.found = [s.alive & ~np.isin(s.ids, gone) for s in self.segments]
 
-    def scores(
-        self, probes: Floats, places: npt.NDArray[np.bool_], within: Ids | None
-    ) -> tuple[Ids, Floats, int]:
-        """Ids ascending ``[N]``, their best scores ``[N, V]``, and the vectors looked at."""
-        ids, parts, scanned = [], [], 0
+    def settle(self, db: sqlite3.Connection, now: Now) -> int:
+        """Make the base cover all vectors there are; returns the transaction it knows of."""
+        self.refresh(db, now)
+        if len(self.segments) != 1 or not self.segments[0].alive.all():
+            self._build(db, now)
+            self._seq = -1
+            self.refresh(db, now)
+        return self._base_seq
+
+    def _outgrown(self) -> bool:
+        total = sum(segment.vectors for segment in self.segments)
+        if self.exact and total > CODES_UP_TO:
+            return True
+        base = self.segments[0].vectors if self.segments else 0
+        return total - base > max(_DELTA_LEAST, _DELTA * base)
+
+    # -- the base
+
+    def _load(self, db: sqlite3.Connection, now: Now) -> None:
+        wanted = {
+            "library": now.library,
+            "space": self.space.id,
+            "dim": self.space.dim,
+            "codec": self.space.codec,
+            "made": self.space.fingerprint,
+        }
+        opened = open_cache(self._path, wanted)
+        if opened is not None:
+            facts, arrays = opened
+            seq = facts["seq"]
+            if now.floor <= seq <= now.seq and facts["token"] == _token(db, seq):
+                self._adopt(arrays, seq)
+                return
+        self._build(db, now)
+
+    def _adopt(self, arrays: dict[str, Any], seq: int) -> None:
+        self.decoder = (
+            SignDecoder(arrays["shift"], arrays["centre"], arrays["matrix"])
+            if "words" in arrays
+            else None
+        )
+        alive = np.ones(len(arrays["ids"]), np.bool_)
+        self.segments = [Segment(arrays["ids"], arrays["offsets"], arrays, alive)]
+        self._seq = self._base_seq = seq
+
+    def _build(self, db: sqlite3.Connection, now: Now) -> None:
+        """Read the whole space from the database, into a file where one can be written."""
+        space = self.space
+        self.segments, self.found = [], []  # let go of the old base before making the new one
+        rows = db.execute(f"SELECT picture_id, count FROM vectors_{space.id} ORDER BY 1").fetchall()
+        ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        regions = sum(row[1] for row in rows)
+        bits = len(rows) + regions > CODES_UP_TO
+        shapes = dict(shapes_of(space, len(rows), regions, bits))
+        decoder = learn_decoder(db, space, ids, regions) if bits else None
+        if decoder is not None:
+            shapes["shift"] = shapes["centre"] = ("<f4", (space.dim,))
+            shapes["matrix"] = ("<f4", (space.dim, space.dim))
+        facts = {
+            "library": now.library,
+            "space": space.id,
+            "dim": space.dim,
+            "codec": space.codec,
+            "made": space.fingerprint,
+            "seq": now.seq,
+            "token": now.token,
+        }
+        arrays = None
+        if self._writable and len(rows) + regions >= _FILE_FROM:
+            arrays = self._build_file(db, facts, shapes, decoder)
+        if arrays is None:
+            arrays = allocate(shapes)
+            _fill(read_pages(db, space), space, arrays, decoder)
+        self._adopt(arrays, now.seq)
+
+    def _build_file(
+        self,
+        db: sqlite3.Connection,
+        facts: dict[str, Any],
+        shapes: dict[str, Any],
+        decoder: SignDecoder | None,
+    ) -> dict[str, Any] | None:
+        """None when there is no room for a cache: searching works without."""
+        try:
+            # codes answer exactly and so must be right; bits only choose what is looked at
+            checked = [name for name in shapes if name != "words"]
+            new = NewCache(self._path, facts, shapes, checked)
+        except OSError:
+            return None
+        try:
+            _fill(read_pages(db, self.space), self.space, new.arrays, decoder)
+            new.finish()
+        except OSError:
+            new.abandon()
+            return None
+        except BaseException:
+            new.abandon()
+            raise
+        opened = open_cache(self._path, facts)
+        return None if opened is None else opened[1]
+
+    # -- what came after
+
+    def _follow(self, db: sqlite3.Connection, now: Now) -> None:
+        """Read what was written since the last look, and retire what it replaces."""
+        after = self._seq
+        if len(self.segments) > _MOST_SEGMENTS:
+            del self.segments[1:]
+            after = self._base_seq
+        pages = list(read_pages(db, self.space, after=after))
+        rows = db.execute(
+            "SELECT picture_id FROM removed WHERE space = ? AND seq > ?", (self.space.id, after)
+        )
+        removed = np.fromiter((row[0] for row in rows), np.int64)
+        retired = np.concatenate([removed, *(page.ids for page in pages)])
         for segment in self.segments:
-            keep = segment.alive & ~np.isin(segment.ids, self._gone)
-            if within is not None:
-                keep &= np.isin(segment.ids, within)
-            ids.append(segment.ids[keep])
-            parts.append(segment.scores(self.space, probes, places)[keep])
-            scanned += len(segment.ids) + (len(segment.codes) if places.any() else 0)
-        if not ids:
-            return np.empty(0, np.int64), np.empty((0, len(probes)), np.float32), 0
-        every = np.concatenate(ids)
-        order = np.argsort(every)
-        return every[order], np.concatenate(parts)[order], scanned
+            segment.alive &= ~np.isin(segment.ids, retired)
+        if pages:
+            pictures = sum(len(page.ids) for page in pages)
+            regions = sum(len(page.codes) for page in pages)
+            shapes = shapes_of(self.space, pictures, regions, self.decoder is not None)
+            self.segments.append(fill(iter(pages), self.space, allocate(shapes), self.decoder))
+        self._seq = now.seq
+
+    # -- questions
+
+    def scores(self, probes: Floats, places: Mask, within: Ids | None) -> tuple[Ids, Floats]:
+        """Ids ``[N]``, ascending, and best scores ``[N, V]`` from the codes of all segments."""
+        return self._gather(
+            within,
+            [segment.scores(self.space, probes, places) for segment in self.segments],
+            probes,
+        )
+
+    def guess(self, probes: Floats, places: Mask, within: Ids | None) -> tuple[Ids, Floats]:
+        """The same guessed from one plane of weights."""
+        assert self.decoder is not None
+        decoder = self.decoder
+        return self._gather(
+            within, [s.guess(decoder, probes, places, 1) for s in self.segments], probes
+        )
+
+    def guess_again(self, probes: Floats, places: Mask, ids: Ids, planes: int) -> Floats:
+        """Better guesses ``[n, V]`` for some ids, ascending, that :meth:`guess` has returned."""
+        assert self.decoder is not None
+        parts = np.empty((len(ids), len(probes)), np.float32)
+        for segment, found in zip(self.segments, self.found, strict=True):
+            picks = np.flatnonzero(found & np.isin(segment.ids, ids))
+            rows = np.searchsorted(ids, segment.ids[picks])
+            parts[rows] = segment.guess(self.decoder, probes, places, planes, picks)
+        return parts
+
+    def ids(self, within: Ids | None) -> Ids:
+        """Ids, ascending, of pictures that can be found."""
+        none = np.empty((0, 1), np.float32)
+        blank = [np.zeros((len(s.ids), 1), np.float32) for s in self.segments]
+        return self._gather(within, blank, none.T)[0]
+
+    def _gather(
+        self, within: Ids | None, parts: list[Floats], probes: Floats
+    ) -> tuple[Ids, Floats]:
+        keeps = self.found
+        if within is not None:
+            keeps = [
+                found & np.isin(segment.ids, within)
+                for segment, found in zip(self.segments, self.found, strict=True)
+            ]
+        ids = [s.ids[keep] for s, keep in zip(self.segments, keeps, strict=True)]
+        scores = [part[keep] for part, keep in zip(parts, keeps, strict=True)]
+        every = np.concatenate([np.empty(0, np.int64), *ids])
+        order = np.argsort(every, kind="stable")
+        together = np.concatenate([np.empty((0, len(probes)), np.float32), *scores])
+        return every[order], together[order]
+
+    @property
+    def vectors(self) -> int:
+        """Vectors held, wholes counted, the retired ones too."""
+        return sum(segment.vectors for segment in self.segments)
+
+
+def _fill(
+    pages: Iterator[Page], space: Space, arrays: dict[str, Any], decoder: SignDecoder | None
+) -> None:
+    fill(pages, space, arrays, decoder)
+    if decoder is not None:
+        arrays["shift"][:] = decoder.shift
+        arrays["centre"][:] = decoder.centre
+        arrays["matrix"][:] = decoder.matrix

@@ -1,0 +1,210 @@
+"""Vectors of some pictures of one space, laid out for scanning.
+
+Shapes: N pictures, T region vectors, V probes, D dim, B bytes a vector, W words.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from needlepoint.parts import Floats
+from needlepoint.search.codes import Codes, code_bytes, decode, lengths, sign_words, unpack
+from needlepoint.search.compressed import SignDecoder, bit_probe, fit_decoder, guesses, penalties
+from needlepoint.search.exact import Offsets, scan, segment_max
+from needlepoint.store.base import Ids, Space
+from needlepoint.store.cache import Array, Shapes
+
+PAGE = 1000  # pictures read at once: about 10 MB at 8 KB each
+_SAMPLE = 8192  # vectors the sign decoder is fitted on
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows of a vectors table: codes of the wholes ``[n, 2 D]`` and regions ``[t, B]``."""
+
+    ids: Ids
+    counts: npt.NDArray[np.int64]
+    whole: Codes
+    codes: Codes
+
+
+def read_pages(
+    db: sqlite3.Connection, space: Space, *, after: int = 0, ids: Sequence[int] | None = None
+) -> Iterator[Page]:
+    """Rows written after transaction ``after``, or those of ``ids``; ascending by picture."""
+    table = f"SELECT picture_id, count, whole, regions FROM vectors_{space.id}"
+    if ids is None:
+        narrow = ("WHERE seq > ?", (after,)) if after else ("", ())
+        cursors = iter([db.execute(f"{table} {narrow[0]} ORDER BY picture_id", narrow[1])])
+    else:
+        cursors = (
+            db.execute(
+                f"{table} WHERE picture_id IN ({', '.join('?' * len(some))}) ORDER BY picture_id",
+                some,
+            )
+            for some in (ids[start : start + 500] for start in range(0, len(ids), 500))
+        )
+    width = code_bytes(space.codec, space.dim)
+    for cursor in cursors:
+        while rows := cursor.fetchmany(PAGE):
+            pictures, counts, wholes, regions = zip(*rows, strict=True)
+            yield Page(
+                np.array(pictures, np.int64),
+                np.array(counts, np.int64),
+                np.frombuffer(b"".join(wholes), np.uint8).reshape(len(rows), -1),
+                np.frombuffer(b"".join(regions), np.uint8).reshape(-1, width),
+            )
+
+
+def page_scores(page: Page, space: Space, probes: Floats, places: Mask) -> Floats:
+    """Best score of each picture of a page for each probe, float32 ``[n, V]``."""
+    best = scan(page.whole, "f16", probes)
+    if places.any() and len(page.codes):
+        found = scan(page.codes, space.codec, probes[places])
+        best[:, places] = np.maximum(best[:, places], segment_max(found, _starts(page.counts)))
+    return best
+
+
+def _starts(counts: npt.NDArray[np.int64]) -> Offsets:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
+
+
+@dataclass(slots=True)
+class Segment:
+    """Pictures by ascending id; ``alive`` bool ``[N]`` says which are still as they were.
+
+    Either all codes are here (``whole`` ``[N, 2 D]``, ``codes`` ``[T, B]`` and ``inverse``
+    float32 ``[T]``, one over their lengths, picture i owning rows ``offsets[i]`` to
+    ``offsets[i + 1]``), or only bits: ``words`` ``[W, N + T]``, in which the whole picture stands
+    before its regions and picture i owns columns from ``offsets[i] + i``.
+    """
+
+    ids: Ids
+    offsets: Offsets
+    arrays: dict[str, Array]
+    alive: Mask
+
+    @property
+    def vectors(self) -> int:
+        """How many vectors there are, wholes counted."""
+        return int(len(self.ids) + self.offsets[-1])
+
+    def scores(self, space: Space, probes: Floats, places: Mask) -> Floats:
+        """Best score of each picture for each probe, float32 ``[N, V]``, from the codes."""
+        best = scan(self.arrays["whole"], "f16", probes)
+        if places.any() and self.offsets[-1]:
+            arrays = self.arrays
+            found = scan(arrays["codes"], space.codec, probes[places], arrays["inverse"])
+            best[:, places] = np.maximum(best[:, places], segment_max(found, self.offsets))
+        return best
+
+    def guess(
+        self,
+        decoder: SignDecoder,
+        probes: Floats,
+        places: Mask,
+        planes: int,
+        picks: npt.NDArray[np.intp] | None = None,
+    ) -> Floats:
+        """Guess of the best score of each picture (of ``picks``), float32 ``[N, V]``."""
+        starts = self.offsets[:-1] + np.arange(len(self.ids))
+        words = self.arrays["words"]
+        if picks is not None:
+            sizes = np.diff(self.offsets)[picks] + 1
+            first = starts[picks]
+            starts = np.cumsum(sizes) - sizes
+            # column numbers of all vectors of the picked pictures, one picture after the other
+            columns = np.arange(int(sizes.sum())) + np.repeat(first - starts, sizes)
+            words = words[:, columns]
+        found = np.empty((len(starts), len(probes)), np.float32)
+        if not len(starts):
+            return found
+        for v, probe in enumerate(probes):
+            ready = bit_probe(*decoder.weigh(probe), planes)
+            if places[v]:
+                least = np.minimum.reduceat(penalties(words, ready), starts)
+            else:
+                least = penalties(np.ascontiguousarray(words[:, starts]), ready)
+            found[:, v] = guesses(least, ready)
+        return found
+
+
+def shapes_of(space: Space, pictures: int, regions: int, bits: bool) -> Shapes:
+    """Names, types and shapes of the arrays of a segment."""
+    shapes: dict[str, tuple[str, tuple[int, ...]]] = {
+        "ids": ("<i8", (pictures,)),
+        "offsets": ("<i8", (pictures + 1,)),
+    }
+    if bits:
+        shapes["words"] = ("<u8", (-(-space.dim // 64), pictures + regions))
+    else:
+        shapes["whole"] = ("|u1", (pictures, code_bytes("f16", space.dim)))
+        shapes["codes"] = ("|u1", (regions, code_bytes(space.codec, space.dim)))
+        shapes["inverse"] = ("<f4", (regions,))
+    return shapes
+
+
+def fill(
+    pages: Iterator[Page], space: Space, arrays: dict[str, Array], decoder: SignDecoder | None
+) -> Segment:
+    """Fill arrays of :func:`shapes_of` from pages; ``decoder`` when they are bits."""
+    done = rows = 0
+    arrays["offsets"][0] = 0
+    for page in pages:
+        stop, end = done + len(page.ids), rows + len(page.codes)
+        arrays["ids"][done:stop] = page.ids
+        arrays["offsets"][done + 1 : stop + 1] = rows + np.cumsum(page.counts)
+        if decoder is None:
+            arrays["whole"][done:stop] = page.whole
+            arrays["codes"][rows:end] = page.codes
+            arrays["inverse"][rows:end] = _inverse(page.codes, space)
+        else:
+            starts = _starts(page.counts)[:-1] + np.arange(len(page.ids))
+            others = np.ones(len(page.ids) + len(page.codes), np.bool_)
+            others[starts] = False
+            part = np.empty((len(arrays["words"]), len(others)), np.uint64)
+            part[:, starts] = sign_words(page.whole, "f16", space.dim, decoder.shift)
+            part[:, others] = _signs(page.codes, space, decoder)
+            arrays["words"][:, done + rows : stop + end] = part
+        done, rows = stop, end
+    return Segment(arrays["ids"], arrays["offsets"], arrays, np.ones(len(arrays["ids"]), np.bool_))
+
+
+def _signs(codes: Codes, space: Space, decoder: SignDecoder) -> Array:
+    parts = [
+        sign_words(codes[start : start + 4096], space.codec, space.dim, decoder.shift)
+        for start in range(0, max(len(codes), 1), 4096)
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def _inverse(codes: Codes, space: Space) -> Floats:
+    inverse = np.empty(len(codes), np.float32)
+    for start in range(0, len(codes), 4096):
+        size = lengths(unpack(codes[start : start + 4096], space.codec, space.dim))
+        inverse[start : start + 4096] = 1 / np.where(size > 0, size, np.float32(1))
+    return inverse
+
+
+def allocate(shapes: Shapes) -> dict[str, Array]:
+    """Arrays in memory."""
+    return {name: np.empty(shape, kind) for name, (kind, shape) in shapes.items()}
+
+
+def learn_decoder(db: sqlite3.Connection, space: Space, ids: Ids, regions: int) -> SignDecoder:
+    """Fit the sign decoder on vectors of pictures evenly spread over ``ids``."""
+    each = 1 + regions / max(1, len(ids))
+    wanted = max(1, min(len(ids), round(_SAMPLE / each)))
+    chosen = ids[np.linspace(0, len(ids) - 1, wanted).astype(np.int64)] if len(ids) else ids
+    parts = [np.empty((0, space.dim), np.float32)]
+    for page in read_pages(db, space, ids=np.unique(chosen).tolist()):
+        parts.append(decode(page.whole, "f16", space.dim))
+        parts.append(decode(page.codes, space.codec, space.dim))
+    return fit_decoder(np.concatenate(parts)[: 2 * _SAMPLE])
