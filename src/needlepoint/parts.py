@@ -61,20 +61,23 @@ class EncoderCard:
     abilities: tuple[str, ...] = ()
     """Subset of ``text``, ``dense``, ``tokens``, ``attention``, ``inject``."""
     limits: str = ""
+    concurrent: bool = False
+    """Passes may run side by side, one core each; otherwise pictures are given in batches."""
     extra: dict[str, Any] = field(default_factory=dict)
 
     #: fields that say nothing about the numbers an encoder makes
-    _TALK = frozenset({"title", "licence", "languages", "size_mb", "limits", "abilities", "address"})
+    _TALK = frozenset(
+        {"title", "licence", "languages", "size_mb", "limits", "abilities", "address", "concurrent"}
+    )
+
+    def facts(self) -> dict[str, Any]:
+        """The fields that change a vector, ready for JSON."""
+        plain = json.loads(json.dumps(asdict(self)))
+        return {k: v for k, v in plain.items() if k not in self._TALK}
 
     def fingerprint(self) -> str:
         """Hash (16 hex digits) of all fields that change a vector."""
-        facts = {k: v for k, v in asdict(self).items() if k not in self._TALK}
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-
-    def differences(self, other: EncoderCard) -> list[str]:
-        """Names of the vector-changing fields in which two cards differ."""
-        mine, theirs = asdict(self), asdict(other)
-        return [k for k in mine if k not in self._TALK and mine[k] != theirs[k]]
+        return hashlib.sha256(json.dumps(self.facts(), sort_keys=True).encode()).hexdigest()[:16]
 
     def space_for(self, modality: Literal["image", "text"]) -> SpaceCard | None:
         """The space in which questions of this kind are asked, or None."""
@@ -85,6 +88,8 @@ class EncoderCard:
 class ImageFeatures:
     """What an encoder says of N pictures; ``vector`` float32 ``[N, D]``, unit length.
 
+    ``vector`` is in the first space of the card; ``others`` holds the same pictures in its further
+    spaces, by name.
     ``tokens`` float32 ``[N, P, C]``; ``attention`` float32 ``[N, H, P, P]`` or ``received``
     float32 ``[N, H, P]`` of the asked block; ``grid`` is (rows, columns) of the P patches.
     """
@@ -94,6 +99,7 @@ class ImageFeatures:
     attention: Floats | None = None
     received: Floats | None = None
     grid: tuple[int, int] | None = None
+    others: dict[str, Floats] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -124,6 +130,45 @@ class DenseFeatures:
     width: int
     height: int
     lead: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What a score means: how far it stands above unrelated pictures, and how often that is right.
+
+    ``cohort`` float32 ``[M, R, D]`` holds the vectors of M pictures that have nothing to do with
+    any question; a question's scores on them give the mean and spread of "nothing here"
+    (cohort normalisation, Auckenthaler et al. 2000). ``slope`` and ``intercept`` turn the
+    standardised score into a probability (Platt 1999); ``cutoff`` is the probability below which
+    an answer is called no match.
+    """
+
+    cohort: Floats
+    slope: float
+    intercept: float
+    cutoff: float
+
+    def background(self, question: Floats) -> tuple[float, float]:
+        """Mean and standard deviation of the question's best cosine with each cohort picture."""
+        best = (self.cohort @ question).max(axis=1)
+        return float(best.mean()), float(max(best.std(), 1e-6))
+
+    def probability(self, standard_score: float) -> float:
+        """Chance that a picture with this standardised score is a right answer."""
+        return float(1.0 / (1.0 + np.exp(-(self.slope * standard_score + self.intercept))))
+
+    def threshold(self) -> float:
+        """The standardised score at which the probability equals the cut-off."""
+        return float((np.log(self.cutoff / (1.0 - self.cutoff)) - self.intercept) / self.slope)
+
+
+@runtime_checkable
+class Calibrated(Protocol):
+    """An encoder that knows what its scores mean."""
+
+    def calibration(self, space: str) -> Calibration | None:
+        """The calibration of questions asked in a space, or None."""
+        ...
 
 
 @runtime_checkable
@@ -157,10 +202,8 @@ class TextEncoder(Protocol):
 
 
 @runtime_checkable
-class DenseEncoder(Protocol):
+class DenseEncoder(Encoder, Protocol):
     """An encoder whose one pass can be asked about every place of a picture."""
-
-    card: EncoderCard
 
     def dense_features(self, pixels: Pixels, *, long_side: int) -> DenseFeatures:
         """Map of cells of one picture resized to ``long_side`` pixels (steps in ``pixels``' units)."""
@@ -168,4 +211,13 @@ class DenseEncoder(Protocol):
 
     def project(self, means: Floats, space: str) -> Floats:
         """Window means float32 ``[..., C]`` to unit vectors ``[..., D]`` of the named space."""
+        ...
+
+
+@runtime_checkable
+class QueryEncoder(Protocol):
+    """An encoder that looks at a picture to ask with otherwise than at one to keep."""
+
+    def query_features(self, pictures: Sequence[Pixels]) -> Floats:
+        """Unit vectors float32 ``[N, D]`` in the first space of the card."""
         ...

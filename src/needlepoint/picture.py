@@ -64,12 +64,12 @@ class Picture:
     @property
     def scale_x(self) -> float:
         """Original pixels per working pixel, horizontally."""
-        return self.facts.width / self.pixels.shape[1]
+        return float(self.facts.width / self.pixels.shape[1])
 
     @property
     def scale_y(self) -> float:
         """Original pixels per working pixel, vertically."""
-        return self.facts.height / self.pixels.shape[0]
+        return float(self.facts.height / self.pixels.shape[0])
 
     @classmethod
     def from_pixels(cls, pixels: Pixels, source: str = "") -> Picture:

@@ -69,7 +69,7 @@ def window_means(cells: Floats, spans: Spans) -> Floats:
     bottom, right = top + spans[:, 2], left + spans[:, 3]
     flat = table.reshape(-1, width)
     stride = cols + 1
-    means = flat[bottom * stride + right]
+    means: Floats = flat[bottom * stride + right]
     means -= flat[top * stride + right]
     means -= flat[bottom * stride + left]
     means += flat[top * stride + left]

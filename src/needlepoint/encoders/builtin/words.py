@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.resources import as_file, files
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from needlepoint.encoders.builtin.sight import load_session
 from needlepoint.parts import Floats
@@ -18,7 +20,7 @@ LONGEST = 128
 """Tokens of a question that are read; the rest is cut."""
 
 
-def unit(x: Floats) -> Floats:
+def unit(x: npt.NDArray[Any]) -> Floats:
     """Vectors ``[..., D]`` scaled to unit length; a zero vector stays zero."""
     length = np.sqrt(np.einsum("...d,...d->...", x, x))[..., None]
     out: Floats = (x / np.maximum(length, 1e-12)).astype(np.float32, copy=False)

@@ -1,0 +1,179 @@
+"""The built-in encoder: one small network for pictures, one for sentences, nothing to fetch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from needlepoint.encoders.builtin.sight import STRIDE, Sight, input_shape, resize
+from needlepoint.encoders.builtin.words import Concepts, Sentences, unit
+from needlepoint.encoders.convenience import EncodesImages, EncodesTexts
+from needlepoint.errors import UsageError
+from needlepoint.parts import (
+    DenseFeatures,
+    EncoderCard,
+    Floats,
+    ImageFeatures,
+    SpaceCard,
+    TextFeatures,
+)
+from needlepoint.picture import Pixels
+
+WHOLE_SIDE = 224
+"""Long side in pixels of the small pass that gives the whole-picture vector."""
+
+LIMITS = (
+    "A concept search over about a thousand everyday things (the classes of ImageNet) and their "
+    "neighbours in meaning; English only. It does not read relations, counts, colours of things, "
+    "names or text. For words on the level of CLIP, fetch a picture-language model."
+)
+
+
+def load_arrays(name: str) -> dict[str, Any]:
+    """The arrays of one .npz file of this package."""
+    with (files(__package__) / "data" / name).open("rb") as file, np.load(file) as arrays:
+        return dict(arrays)
+
+
+def builtin_card() -> EncoderCard:
+    """The card, without loading any weights."""
+    facts = json.loads((files(__package__) / "data" / "card.json").read_text("utf-8"))
+    return EncoderCard(
+        address="builtin",
+        title="EfficientNet-Lite0 with dense map; MiniLM-L6 and ConSE for words",
+        family="builtin",
+        dim=facts["look_dim"],
+        spaces=(
+            SpaceCard("look", facts["look_dim"], "b4", ("image",)),
+            SpaceCard("words", facts["words_dim"], "b4", ("text",)),
+        ),
+        input_size=WHOLE_SIDE,
+        resize="dense",
+        mean=(127.0, 127.0, 127.0),
+        std=(128.0, 128.0, 128.0),
+        interpolation="bicubic",
+        weights_hash=facts["weights_hash"],
+        licence="Apache-2.0",
+        languages=("en",),
+        patch=STRIDE,
+        size_mb=facts["size_mb"],
+        abilities=("text", "dense"),
+        limits=LIMITS,
+        extra={"query_sides": facts["query_sides"]},
+    )
+
+
+class BuiltinEncoder(EncodesImages, EncodesTexts):
+    """Pictures in the space ``look``, questions in words in the space ``words``.
+
+    ``look`` is the pooled feature map, whitened on unrelated pictures. ``words`` is ConSE. All
+    methods may be called from several threads; networks and sentence model load on first use.
+
+    Args:
+        threads: threads of one pass; None for onnxruntime's choice.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.card = builtin_card()
+        self._threads = threads or 0
+
+    @cached_property
+    def _sight(self) -> Sight:
+        return Sight(self._threads)
+
+    @cached_property
+    def _sentences(self) -> Sentences:
+        return Sentences(self._threads)
+
+    @cached_property
+    def _whitening(self) -> tuple[Floats, Floats]:
+        arrays = load_arrays("whitening.npz")
+        return arrays["mean"].astype(np.float32), arrays["matrix"].astype(np.float32)
+
+    @cached_property
+    def _concepts(self) -> Concepts:
+        head, names = load_arrays("classifier.npz"), load_arrays("concepts.npz")
+        return Concepts(
+            head["weight"].astype(np.float32),
+            head["bias"].astype(np.float32),
+            names["classes"].astype(np.float32),
+            names["mean"].astype(np.float32),
+            names["basis"].astype(np.float32),
+            float(names["temperature"]),
+        )
+
+    def cells(self, pixels: Pixels, long_side: int) -> Floats:
+        """The raw map float32 ``[rows, cols, 1280]`` of one picture at a long side in pixels."""
+        height, width = pixels.shape[:2]
+        return self._sight.cells(resize(pixels, *input_shape(width, height, long_side)))
+
+    def image_features(
+        self,
+        pictures: Sequence[Pixels],
+        *,
+        want: frozenset[str] = frozenset(),
+        block: int = -1,
+    ) -> ImageFeatures:
+        """Whole-picture vectors in both spaces, from one small pass each.
+
+        Raises:
+            UsageError: ``want`` asks for what a convolutional network has not.
+        """
+        if want:
+            raise UsageError(
+                f"`want` is {sorted(want)}, but builtin has no tokens and no attention. "
+                "Use an open_clip or hf encoder, or dense_features."
+            )
+        means = np.stack([self.cells(p, WHOLE_SIDE).mean((0, 1)) for p in pictures])
+        return ImageFeatures(
+            self.project(means, "look"), others={"words": self.project(means, "words")}
+        )
+
+    def query_features(self, pictures: Sequence[Pixels]) -> Floats:
+        """How a picture is asked with: float32 ``[N, D]`` in ``look``, unit length.
+
+        The mean over several sizes and a mirror image: a thing to be found in a scene is smaller
+        there than in its own picture, and may look the other way.
+        """
+        rows = []
+        for pixels in pictures:
+            views = [
+                self.project(self.cells(view, side).mean((0, 1)), "look")
+                for side in self.card.extra["query_sides"]
+                for view in (pixels, np.ascontiguousarray(pixels[:, ::-1]))
+            ]
+            rows.append(np.mean(views, axis=0))
+        return unit(np.stack(rows))
+
+    def dense_features(self, pixels: Pixels, *, long_side: int) -> DenseFeatures:
+        """Map of one picture; ``lead`` holds the cells already whitened."""
+        height, width = pixels.shape[:2]
+        cells = self.cells(pixels, long_side)
+        rows, cols, channels = cells.shape
+        mean, matrix = self._whitening
+        lead: Floats = np.asarray((cells.reshape(-1, channels) - mean) @ matrix, np.float32)
+        return DenseFeatures(
+            cells, width / cols, height / rows, width, height, lead.reshape(rows, cols, -1)
+        )
+
+    def project(self, means: Floats, space: str) -> Floats:
+        """Pooled features float32 ``[..., 1280]`` to unit vectors of ``look`` or ``words``."""
+        if space == "look":
+            mean, matrix = self._whitening
+            return unit((means - mean) @ matrix)
+        if space == "words":
+            return self._concepts.of_means(means)
+        raise UsageError(f"`space` is {space!r}. Allowed: look, words.")
+
+    def text_features(
+        self, texts: Sequence[str], *, want: frozenset[str] = frozenset()
+    ) -> TextFeatures:
+        """Questions in words, float32 ``[N, D]`` in the space ``words``."""
+        if want:
+            raise UsageError(f"`want` is {sorted(want)}, but builtin gives vectors only.")
+        return TextFeatures(self._concepts.of_sentences(self._sentences.encode(texts)))

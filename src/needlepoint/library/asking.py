@@ -1,0 +1,319 @@
+"""Questions: from parts to probes, from store hits to results."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from needlepoint.errors import LibraryIncompatible, UsageError
+from needlepoint.intake.decode import decode
+from needlepoint.library.roster import BUILTIN, Asks, Roster
+from needlepoint.methods.card import MethodCard, find_method
+from needlepoint.parts import Calibrated, Calibration, Encoder, Floats, QueryEncoder, TextEncoder
+from needlepoint.picture import Box, Picture, Pixels
+from needlepoint.query import Part, Query
+from needlepoint.regions.focus import cut, focus
+from needlepoint.results import Hit, Results
+from needlepoint.store.base import Ids, Probe, Space, StoreHits
+from needlepoint.store.sqlite import SqliteStore
+from needlepoint.where import compile_where
+
+QUESTION_SIDE = 1024
+"""Long side in pixels at which a picture to ask with is decoded."""
+
+WORDS_NOTE = (
+    "words are answered by the built-in concept search (about a thousand everyday things); "
+    "for words on the level of CLIP run: needlepoint models fetch {model} && "
+    "needlepoint index --model {model} {folder}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A part made ready: its probe, its space, and the calibration of that space if there is one."""
+
+    probe: Probe
+    space: Space
+    calibration: Calibration | None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a question is asked; see ``Library.search``."""
+
+    k: int = 20
+    where: str | None = None
+    min_score: float | Literal["auto"] | None = None
+    model: str | None = None
+    method: str | None = None
+    places: bool = True
+    mode: Literal["auto", "exact", "compressed"] = "auto"
+    without: tuple[int, ...] = ()
+
+
+class Asker:
+    """Answers questions about one library."""
+
+    def __init__(self, store: SqliteStore, roster: Roster, words_model: Callable[[], str]) -> None:
+        self._store, self._roster, self._words_model = store, roster, words_model
+
+    def ask(self, query: Query, options: Options) -> Results:
+        """The best pictures for a question.
+
+        Raises:
+            UsageError: a part, filter or option cannot be understood.
+            LibraryIncompatible: the library was not indexed for this model or method.
+            PictureError: a picture to ask with cannot be read.
+        """
+        if options.k < 1:
+            raise UsageError(f"`k` must be a positive integer. Received: {options.k}.")
+        clock = _Clock()
+        method = find_method(options.method) if options.method else None
+        places = options.places and (method is None or method.places)
+        asked = [self._prepare(part, options.model, method, places) for part in query.parts]
+        probes, fused = _weigh([a.probe for a in asked], asked)
+        clock.lap("encode")
+        within = self._within(options)
+        clock.lap("filter")
+        found = self._store.search(
+            probes, options.k + len(options.without), within=within, mode=options.mode
+        )
+        clock.lap("search")
+        judge = _Judge(asked, fused)
+        hits = self._hits(found, asked, fused, judge, method, options)
+        clock.lap("facts")
+        return Results(
+            query=query,
+            hits=hits,
+            cutoff=judge.cutoff,
+            notes=self._notes(asked, places),
+            timings=clock.laps,
+            exact=found.exact,
+            decode=decode,
+        )
+
+    # -- parts to probes
+
+    def _prepare(
+        self, part: Part, model: str | None, method: MethodCard | None, places: bool
+    ) -> _Asked:
+        asks: Asks = "text" if part.kind == "text" else "image"
+        space = self._roster.space(asks, model)
+        if method is not None:
+            _check_method(method, space)
+        encoder = self._roster.open(space.encoder)
+        if part.kind == "text":
+            if not isinstance(encoder, TextEncoder):
+                raise UsageError(f"{space.encoder} has no text side; choose another --model")
+            vector = encoder.text_features([part.value]).vector[0]
+        elif part.kind == "item" and part.box is None:
+            vector = self._stored(int(part.value), space)
+        else:
+            vector = _encode(encoder, self._piece(part))
+        calibration = encoder.calibration(space.name) if isinstance(encoder, Calibrated) else None
+        return _Asked(
+            Probe(space.id, np.ascontiguousarray(vector), part.weight, places=places),
+            space,
+            calibration,
+        )
+
+    def _stored(self, number: int, space: Space) -> Floats:
+        rows = self._store.fetch_vectors([number], space.id)
+        if number not in rows:
+            raise UsageError(
+                f"@{number} is not a picture of this library (or {space.encoder} has not seen it). "
+                "Ids are in the results of `needlepoint search` and do not change."
+            )
+        return rows[number].whole
+
+    def _piece(self, part: Part) -> Pixels:
+        """The pixels a picture part means: its box, else the thing on its plain background."""
+        if part.pixels is not None:
+            picture = Picture.from_pixels(part.pixels, part.value)
+        elif part.is_url:
+            raise UsageError(
+                f"{part.value} is on the web, and this version fetches nothing. "
+                "Save the picture and give its path."
+            )
+        else:
+            source = self.path_of(int(part.value)) if part.kind == "item" else part.file
+            # A small piece of a large picture needs the large picture's pixels.
+            picture = decode(source, at_least=0 if part.box is not None else QUESTION_SIDE)
+        if part.box is None:
+            return focus(picture)
+        return cut(picture, _in_pixels(part.box, picture, percent=part.box_percent))
+
+    def path_of(self, number: int) -> str:
+        """Absolute path of a library item.
+
+        Raises:
+            UsageError: no such item.
+        """
+        facts = self._store.facts([number])
+        if number not in facts:
+            raise UsageError(f"@{number} is not a picture of this library.")
+        file = facts[number][0]
+        return os.path.join(self._store.roots()[file.root][0], file.path)
+
+    def _within(self, options: Options) -> Ids | None:
+        if options.where is None:
+            return None
+        roots = {path: number for number, (path, _) in self._store.roots().items()}
+        compiled = compile_where(options.where, roots=roots)
+        return self._store.query_facts(compiled.sql, compiled.parameters)
+
+    # -- hits to results
+
+    def _hits(
+        self,
+        found: StoreHits,
+        asked: list[_Asked],
+        fused: bool,
+        judge: _Judge,
+        method: MethodCard | None,
+        options: Options,
+    ) -> list[Hit]:
+        facts = self._store.facts(found.ids.tolist())
+        roots = {number: path for number, (path, _) in self._store.roots().items()}
+        lead = asked[0].space
+        source: dict[str, Any] = {
+            "library": str(self._store.folder),
+            "model": lead.encoder
+            if not fused
+            else "+".join(dict.fromkeys(a.space.encoder for a in asked)),
+            "space": lead.name,
+            "method": method.name
+            if method
+            else lead.recipe.partition(":")[0].replace("none", "whole"),
+            "exact": found.exact,
+            "mode": found.mode,
+        }
+        hits: list[Hit] = []
+        for i, number in enumerate(found.ids.tolist()):
+            if number in options.without or len(hits) == options.k:
+                continue
+            score = float(found.score[i])
+            match, probability = judge(score)
+            if options.min_score == "auto" and match is False:
+                continue
+            if isinstance(options.min_score, float | int) and score < options.min_score:
+                continue
+            file, fact = facts[number]
+            box = found.boxes[i]
+            hits.append(
+                Hit(
+                    rank=len(hits) + 1,
+                    id=number,
+                    path=os.path.join(roots[file.root], file.path),
+                    score=score,
+                    score_kind="fused" if fused else "cosine",
+                    box=None if np.isnan(box).any() else _box(box),
+                    match=match,
+                    probability=probability,
+                    width=fact.width,
+                    height=fact.height,
+                    source=source,
+                )
+            )
+        return hits
+
+    def _notes(self, asked: list[_Asked], places: bool) -> list[str]:
+        notes = []
+        if any(a.space.encoder == BUILTIN and a.space.name == "words" for a in asked):
+            if self._store.get_meta("told.words") is None:
+                folder = next((path for path, _ in self._store.roots().values()), "FOLDER")
+                notes.append(WORDS_NOTE.format(model=self._words_model(), folder=folder))
+                if self._store.writable:
+                    self._store.set_meta("told.words", "1")
+        return notes
+
+
+class _Judge:
+    """Turns a score into match and probability where the question's spaces are calibrated.
+
+    A fused score already is a weighted mean of standardised scores when all parts are calibrated;
+    it is then judged with the first part's calibration, which is fitted on single questions.
+    """
+
+    def __init__(self, asked: list[_Asked], fused: bool) -> None:
+        self._calibration = asked[0].calibration
+        if fused and any(a.calibration is None for a in asked):
+            self._calibration = None
+        self._mean, self._std = 0.0, 1.0
+        self.cutoff: float | None = None
+        if self._calibration is None:
+            return
+        if not fused:
+            self._mean, self._std = self._calibration.background(asked[0].probe.vector)
+        self.cutoff = self._calibration.threshold() * self._std + self._mean
+
+    def __call__(self, score: float) -> tuple[bool | None, float | None]:
+        if self._calibration is None or self.cutoff is None:
+            return None, None
+        standard = (score - self._mean) / self._std
+        return score >= self.cutoff, self._calibration.probability(standard)
+
+
+class _Clock:
+    """Milliseconds by stage."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.laps[stage] = round((now - self._last) * 1e3, 3)
+        self._last = now
+
+
+def _weigh(probes: list[Probe], asked: list[_Asked]) -> tuple[list[Probe], bool]:
+    """Probes as they are for one part; standardised for several where that is possible."""
+    if len(probes) == 1 and probes[0].weight > 0:
+        return [replace(probes[0], weight=1.0)], False
+    if any(a.calibration is None for a in asked):
+        return probes, True
+    weighed = []
+    for probe, one in zip(probes, asked, strict=True):
+        assert one.calibration is not None
+        mean, std = one.calibration.background(probe.vector)
+        weighed.append(replace(probe, mean=mean, std=std))
+    return weighed, True
+
+
+def _check_method(method: MethodCard, space: Space) -> None:
+    if not fnmatch.fnmatch(space.recipe, method.recipe):
+        regions = method.recipe.replace(":*", "")
+        raise LibraryIncompatible(
+            f"`method` is {method.name}, which needs a library indexed with regions "
+            f"{method.recipe}; this one has {space.recipe} for {space.encoder}. Run "
+            f"`needlepoint index --regions {regions}` into a new --library."
+        )
+
+
+def _encode(encoder: Encoder, pixels: Pixels) -> Floats:
+    if isinstance(encoder, QueryEncoder):
+        vectors = encoder.query_features([pixels])
+    else:
+        vectors = encoder.image_features([pixels]).vector
+    first: Floats = vectors[0]
+    return first
+
+
+def _in_pixels(box: Box, picture: Picture, *, percent: bool) -> Box:
+    if not percent:
+        return box
+    width, height = picture.size
+    x, y, w, h = box
+    return x * width / 100, y * height / 100, w * width / 100, h * height / 100
+
+
+def _box(row: Floats) -> Box:
+    x, y, w, h = (float(v) for v in row)
+    return x, y, w, h

@@ -1,0 +1,365 @@
+"""Library: open, index, search. The only place that wires the rooms together."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from needlepoint import __version__
+from needlepoint.encoders.address import known_models, parse
+from needlepoint.errors import LibraryIncompatible, UsageError
+from needlepoint.intake.watch import watch
+from needlepoint.library.asking import Asker, Options
+from needlepoint.library.indexing import Indexer, IndexReport, Progress
+from needlepoint.library.roster import BUILTIN, Asks, Roster
+from needlepoint.parts import Encoder
+from needlepoint.picture import Box
+from needlepoint.query import Part, Query
+from needlepoint.regions.recipe import Recipe
+from needlepoint.results import Results
+from needlepoint.store.base import Space
+from needlepoint.store.sqlite import SqliteStore
+
+Source = str | os.PathLike[str]
+Mode = Literal["auto", "exact", "compressed"]
+
+
+def default_library_path() -> Path:
+    """Where the library lies when none is named: ``NEEDLEPOINT_LIBRARY`` or the user's data folder."""
+    named = os.environ.get("NEEDLEPOINT_LIBRARY")
+    if named:
+        return Path(named).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("needlepoint", appauthor=False) / "library"
+
+
+class Library:
+    """Pictures that can be asked.
+
+    Example:
+        >>> from needlepoint import Library
+        >>> with Library.open("holiday.library", create=True) as library:  # doctest: +SKIP
+        ...     library.index(["~/Pictures"])
+        ...     library.search("a red bicycle", k=5).show()
+    """
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self._roster = Roster(store)
+        self._asker = Asker(store, self._roster, _words_model)
+        self.path = Path(store.folder)
+
+    @classmethod
+    def open(
+        cls, path: Source | None = None, *, create: bool = False, read_only: bool = False
+    ) -> Library:
+        """Open the library in a folder.
+
+        Args:
+            path: the folder; None for :func:`default_library_path`.
+            create: make it when it is not there.
+            read_only: never write, not even a cache.
+
+        Raises:
+            LibraryMissing: nothing there and ``create`` is not set.
+            LibraryIncompatible: made by a newer needlepoint.
+            LibraryError: damaged or not readable.
+        """
+        folder = default_library_path() if path is None else Path(path).expanduser()
+        return cls(SqliteStore.open(folder, create=create, read_only=read_only))
+
+    def close(self) -> None:
+        """Close the files."""
+        self._store.close()
+
+    def __enter__(self) -> Library:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- indexing
+
+    def index(
+        self,
+        sources: Sequence[Source] | Source,
+        *,
+        model: str | None = None,
+        regions: str | None = None,
+        detail: str | None = None,
+        dry_run: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+        warn: Callable[[str], None] | None = None,
+        workers: int | None = None,
+    ) -> IndexReport:
+        """Make the pictures below some folders searchable; only what changed is read.
+
+        Args:
+            sources: folders or single pictures.
+            model: encoder address; None for the one used last, at first ``builtin``.
+            regions: ``none``, ``dense``, ``dense:R`` or ``windows:N``; recorded in the library.
+            detail: ``1x`` or ``2x`` input size of the dense pass; recorded in the library.
+            dry_run: only tell what would be done.
+            progress: called after every acknowledged batch.
+            warn: called with one sentence for each picture that cannot be read.
+            workers: threads; None for one a core.
+
+        Returns:
+            What was done. Interrupting keeps every batch that ``progress`` has told of.
+
+        Raises:
+            LibraryBusy: another process is indexing into this library.
+            LibraryIncompatible: the library was indexed with this encoder and another policy.
+            ModelUnavailable: the encoder's files or packages are not on this machine.
+            UsageError: a source does not exist, or an option cannot be understood.
+        """
+        given = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+        given = [os.path.expanduser(os.fspath(source)) for source in given]
+        for source in given:
+            if not os.path.exists(source) and not self._is_known_root(str(source)):
+                raise UsageError(f"`sources` names {source!r}, which does not exist.")
+        address = str(parse(model)) if model else self._store.get_meta("use.index") or BUILTIN
+        encoder = self._roster.open(address)
+        recipe = self._recipe(encoder, address, regions, detail)
+        spaces = self._spaces(encoder, address, recipe, dry_run=dry_run)
+        if not dry_run:
+            self._store.set_meta("use.index", address)
+        report = Indexer(
+            self._store,
+            encoder,
+            recipe,
+            spaces,
+            progress=progress or (lambda _: None),
+            warn=warn or (lambda _: None),
+            workers=workers or os.cpu_count() or 1,
+            dry_run=dry_run,
+        ).run(given)
+        if not dry_run:
+            self._write_manifest()
+        return report
+
+    def watch(
+        self,
+        sources: Sequence[Source],
+        *,
+        stop: threading.Event | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        warn: Callable[[str], None] | None = None,
+        report: Callable[[IndexReport], None] | None = None,
+    ) -> None:
+        """Index, then follow the folders and index what changes until ``stop`` is set."""
+        told = report or (lambda _: None)
+        told(self.index(sources, progress=progress, warn=warn))
+        for _ in watch([os.path.expanduser(s) for s in sources], stop=stop or threading.Event()):
+            told(self.index(sources, progress=progress, warn=warn))
+
+    def _is_known_root(self, source: str) -> bool:
+        path = os.path.abspath(source)
+        return any(path == root for root, _ in self._store.roots().values())
+
+    def _recipe(
+        self, encoder: Encoder, address: str, regions: str | None, detail: str | None
+    ) -> Recipe:
+        """The policy asked for, or the one this encoder was indexed with here, or the default."""
+        stored = next((s.recipe for s in self._store.spaces() if s.encoder == address), None)
+        if regions is None and detail is None:
+            default = "dense" if "dense" in encoder.card.abilities else "none"
+            return Recipe.parse(stored or default)
+        kind = regions or (stored or "dense").partition("@")[0]
+        recipe = Recipe.parse(kind, detail)
+        if stored is not None and str(recipe) != stored:
+            raise LibraryIncompatible(
+                f"`regions`/`detail` ask for {recipe}, but {self.path} was indexed with {stored} "
+                f"by {address}. One library keeps one policy for an encoder: leave the options "
+                "out, or index into another --library."
+            )
+        return recipe
+
+    def _spaces(
+        self, encoder: Encoder, address: str, recipe: Recipe, *, dry_run: bool
+    ) -> list[Space]:
+        spaces = [
+            Space(
+                name=card.name,
+                encoder=address,
+                fingerprint=encoder.card.fingerprint(),
+                dim=card.dim,
+                codec=card.codec,
+                recipe=str(recipe),
+                card={"answers": list(card.answers), "encoder": encoder.card.facts()},
+            )
+            for card in encoder.card.spaces
+        ]
+        return spaces if dry_run else [self._store.ensure_space(space) for space in spaces]
+
+    # -- asking
+
+    def search(
+        self,
+        query: Any,
+        *,
+        k: int = 20,
+        where: str | None = None,
+        min_score: float | Literal["auto"] | None = None,
+        model: str | None = None,
+        method: str | None = None,
+        places: bool = True,
+        mode: Mode = "auto",
+    ) -> Results:
+        """Find pictures by a question, and the place in each that answers.
+
+        Args:
+            query: text in the question language, a ``Query``, a path, a Pillow image or an array.
+            k: how many; never changes which come first.
+            where: filter over facts, applied before the search.
+            min_score: leave out lower scores; ``auto`` for the calibrated cut-off.
+            model: ask only this indexed encoder.
+            method: ask as this method does (see ``needlepoint methods``).
+            places: False compares whole pictures only.
+            mode: ``auto``, ``exact`` or ``compressed``.
+
+        Raises:
+            UsageError: the question, filter or an option cannot be understood.
+            LibraryIncompatible: the library needs indexing for this model or method.
+            PictureError: a picture to ask with cannot be read.
+        """
+        options = Options(k, where, min_score, _canonical(model), method, places, mode)
+        return self._asker.ask(Query.coerce(query), options)
+
+    def similar(
+        self,
+        number: int,
+        *,
+        box: Box | None = None,
+        k: int = 20,
+        where: str | None = None,
+        min_score: float | Literal["auto"] | None = None,
+        model: str | None = None,
+    ) -> Results:
+        """Pictures like one of the library (or like a piece of it), without the picture itself."""
+        query = Query((Part("item", str(number), box=box),), f"@{number}")
+        options = Options(k, where, min_score, _canonical(model), without=(number,))
+        return self._asker.ask(query, options)
+
+    def picture(self, number: int) -> dict[str, Any]:
+        """Path, facts and state of one library item.
+
+        Raises:
+            UsageError: no such item.
+        """
+        path = self._asker.path_of(number)
+        file, facts = self._store.facts([number])[number]
+        return {
+            "id": number,
+            "path": path,
+            "size": file.size,
+            "width": facts.width,
+            "height": facts.height,
+            "format": facts.format,
+            "taken": facts.taken,
+            "camera": facts.camera,
+            "lens": facts.lens,
+            "lat": facts.lat,
+            "lon": facts.lon,
+            "keywords": list(facts.keywords),
+            "rating": facts.rating,
+            "state": self._store.states([number])[number],
+        }
+
+    # -- models and care
+
+    def use(self, address: str, for_: Literal["text", "image", "both"] = "both") -> None:
+        """Set the indexed encoder that answers words, pictures or both."""
+        kinds: tuple[Asks, ...] = ("text", "image")
+        for asks in kinds:
+            if for_ in (asks, "both"):
+                card = self._roster.open(str(parse(address))).card
+                if for_ == "both" and card.space_for(asks) is None:
+                    continue
+                self._roster.use(str(parse(address)), asks)
+
+    def models(self) -> list[dict[str, Any]]:
+        """Encoders this library was indexed with, and which questions each one gets."""
+        spaces = self._store.spaces()
+        found: dict[str, dict[str, Any]] = {}
+        for space in spaces:
+            entry = found.setdefault(
+                space.encoder,
+                {
+                    "address": space.encoder,
+                    "fingerprint": space.fingerprint,
+                    "recipe": space.recipe,
+                    "spaces": [],
+                    "pictures": len(self._store.described(space.id)),
+                    "used_for": [],
+                },
+            )
+            entry["spaces"].append({"name": space.name, "dim": space.dim, "codec": space.codec})
+        kinds: tuple[tuple[Asks, str], ...] = (("text", "words"), ("image", "pictures"))
+        for asks, kind in kinds:
+            if any(asks in s.card["answers"] for s in spaces):
+                found[self._roster.choice(asks, None).encoder]["used_for"].append(kind)
+        return list(found.values())
+
+    def info(self) -> dict[str, Any]:
+        """Counts, folders, models and bytes."""
+        return {
+            "library": str(self.path),
+            "version": __version__,
+            **self._store.stats(),
+            "roots": [{"path": p, "online": on} for p, on in self._store.roots().values()],
+            "models": self.models(),
+            "skipped": len(self._store.skipped()),
+            "unfinished": self._store.unfinished_job("index"),
+        }
+
+    def skipped(self) -> list[dict[str, Any]]:
+        """Pictures that could not be read: ``path``, ``reason``, ``size``."""
+        roots = {number: path for number, (path, _) in self._store.roots().items()}
+        return [
+            {
+                "path": os.path.join(roots[old["root"]], old["path"]),
+                "reason": old["reason"],
+                "size": old["size"],
+            }
+            for old in self._store.skipped()
+        ]
+
+    def gc(self, *, dry_run: bool = False) -> dict[str, int]:
+        """Remove what is left of pictures that are gone. No picture file is ever touched."""
+        return self._store.gc(dry_run=dry_run)
+
+    def snapshot(self, dest: Source) -> Path:
+        """A consistent copy of the library in a new folder, also while another process writes."""
+        return self._store.snapshot(Path(dest).expanduser())
+
+    def _write_manifest(self) -> None:
+        """``manifest.json``: what made this library, for people and scripts; never read back."""
+        manifest = {
+            **self.info(),
+            "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }
+        temporary = self.path / "manifest.json.part"
+        temporary.write_text(json.dumps(manifest, indent=1, default=str) + "\n", "utf-8")
+        os.replace(temporary, self.path / "manifest.json")
+
+
+def _canonical(model: str | None) -> str | None:
+    return None if model is None else str(parse(model))
+
+
+def _words_model() -> str:
+    """The address that `needlepoint models` recommends for words."""
+    return next(str(m["address"]) for m in known_models() if "words" in m["recommended_for"])

@@ -1,0 +1,71 @@
+"""The region policy of a library: which places of a picture get vectors of their own."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from needlepoint.errors import UsageError
+
+Detail = Literal["1x", "2x"]
+
+DEFAULT_COUNT = 32
+LONG_SIDE: dict[str, int] = {"1x": 1024, "2x": 2048}
+"""Long side in pixels of the dense pass of each detail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """``kind`` ``none``, ``dense`` or ``windows``; ``count`` regions; ``detail`` ``1x`` or ``2x``.
+
+    Example:
+        >>> str(Recipe.parse("dense", "2x"))
+        'dense:32@2x'
+    """
+
+    kind: Literal["none", "dense", "windows"]
+    count: int
+    detail: Detail = "1x"
+
+    @classmethod
+    def parse(cls, regions: str, detail: str | None = None) -> Recipe:
+        """Read ``none``, ``dense``, ``dense:R``, ``windows:N`` and a detail, or a stored recipe.
+
+        Raises:
+            UsageError: unknown policy, R not in 1..256, N not a square number of at least 4.
+        """
+        match = re.fullmatch(r"(none|dense|windows)(?::(\d{1,4}))?(?:@(\w+))?", regions.strip())
+        if match is None:
+            raise UsageError(
+                f"`regions` is {regions!r}. Allowed: none, dense, dense:R (R regions, 1 to 256), "
+                "windows:N (N = 4, 9, 16, 25 … re-encoded windows)."
+            )
+        kind, number, stored = match.groups()
+        chosen = detail or stored or "1x"
+        if chosen not in LONG_SIDE:
+            raise UsageError(f"`detail` is {chosen!r}. Allowed: {', '.join(LONG_SIDE)}.")
+        if kind == "none":
+            return cls("none", 0)
+        if kind == "windows":
+            count = int(number or 9)
+            if count < 4 or math.isqrt(count) ** 2 != count or count > 256:
+                raise UsageError(
+                    f"`regions` is {regions!r}: windows:N needs a square number from 4 to 256."
+                )
+            return cls("windows", count)
+        count = int(number or DEFAULT_COUNT)
+        if not 1 <= count <= 256:
+            raise UsageError(f"`regions` is {regions!r}: dense:R needs R from 1 to 256.")
+        return cls("dense", count, "2x" if chosen == "2x" else "1x")
+
+    @property
+    def long_side(self) -> int:
+        """Long side in pixels of the pass this recipe asks for."""
+        return LONG_SIDE[self.detail]
+
+    def __str__(self) -> str:
+        if self.kind == "none":
+            return "none"
+        return f"{self.kind}:{self.count}" + (f"@{self.detail}" if self.kind == "dense" else "")

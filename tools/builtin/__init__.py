@@ -1,0 +1,1 @@
+"""Rebuilds the files of the built-in encoder from openly licensed packages and pictures."""
