@@ -33,6 +33,8 @@ from needlepoint.errors import EXIT_MODEL, ModelUnavailable, UsageError
         ("hf:org/na.me_1@v2", Address("hf", name="org/na.me_1", revision="v2")),
         ("hf:/m/x", Address("hf", path="/m/x")),
         ("onnx:/m/x", Address("onnx", path="/m/x")),
+        ("hf:org/name@v2+bf16", Address("hf", name="org/name", revision="v2", precision="bf16")),
+        ("open_clip:A/t+bf16", Address("open_clip", name="A", tag="t", precision="bf16")),
     ],
 )
 def test_parse_and_back(text, expected):
@@ -56,11 +58,28 @@ def test_relative_folders_become_absolute(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "hf:", "open_clip:ViT-B-32", "open_clip:a/b/c", "hf:one", "onnx:", "vit", "ftp:x"]
+    "text",
+    [
+        "",
+        "hf:",
+        "open_clip:ViT-B-32",
+        "open_clip:a/b/c",
+        "hf:one",
+        "onnx:",
+        "vit",
+        "ftp:x",
+        "+bf16",
+    ],
 )
 def test_what_is_not_an_address_is_a_usage_error(text):
     with pytest.raises(UsageError, match=r"Allowed: builtin, open_clip:ARCH/TAG"):
         parse(text)
+
+
+def test_only_torch_families_have_another_precision():
+    for text in ("builtin+bf16", "onnx:/m+bf16"):
+        with pytest.raises(UsageError, match="can be asked for bf16"):
+            parse(text)
 
 
 @pytest.mark.parametrize(

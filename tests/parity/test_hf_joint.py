@@ -259,3 +259,17 @@ def test_wrong_questions_say_what_is_allowed(tiny):
         ours.project(np.zeros((1, 64), np.float32), "look")
     with pytest.raises(UsageError, match="threads: must be at least 1"):
         open_encoder(f"hf:{tiny('hf_clip')}", threads=0)
+
+
+def test_bfloat16_is_close_and_is_told_apart(tiny):
+    address = f"hf:{tiny('hf_siglip')}"
+    full, half = open_encoder(address), open_encoder(address + "+bf16")
+    assert half.card.address == address + "+bf16"
+    assert half.card.fingerprint() != full.card.fingerprint()
+    for name, given in (("encode_image", pictures()), ("encode_text", TEXTS)):
+        one, other = getattr(full, name)(given), getattr(half, name)(given)
+        assert other.dtype == np.float32
+        assert (one * other).sum(1).min() > 0.98  # random weights amplify; real ones less
+        assert np.abs(one - other).max() > 1e-5
+    dense = half.dense_features(pictures(1)[0], long_side=128)
+    assert dense.cells.dtype == half.project(dense.cells, "joint").dtype == np.float32

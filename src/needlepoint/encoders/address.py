@@ -11,6 +11,9 @@
 ``local-dir:FOLDER``            any of the three folder kinds; the files in it tell which
 ==============================  ================================================================
 
+``+bf16`` at the end of an ``open_clip`` or ``hf`` address computes in bfloat16: several times
+quicker on processors with AMX or AVX512-BF16 and on graphics cards, vectors alike to about 1e-3.
+
 Opening never uses the network; ``needlepoint models fetch ADDRESS`` does.
 """
 
@@ -18,7 +21,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
@@ -35,6 +38,7 @@ _FORMS = (
     "builtin, open_clip:ARCH/TAG, open_clip:ARCH@FILE, open_clip:local-dir:FOLDER, "
     "hf:ORG/NAME[@REVISION], hf:FOLDER, onnx:FOLDER or local-dir:FOLDER"
 )
+_BF16 = "+bf16"
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -43,7 +47,8 @@ class Address:
     """A parsed address.
 
     ``name`` is the architecture (open_clip) or ``ORG/NAME`` (hf); ``tag`` the open_clip tag;
-    ``revision`` the hub revision; ``path`` a local file or folder. Unused fields are empty.
+    ``revision`` the hub revision; ``path`` a local file or folder; ``precision`` is empty for
+    float32 or ``bf16``. Unused fields are empty.
     """
 
     family: Family
@@ -51,9 +56,13 @@ class Address:
     tag: str = ""
     revision: str = ""
     path: str = ""
+    precision: str = ""
 
     def __str__(self) -> str:
         """The canonical text of the address: ``parse(str(a)) == a``."""
+        return self._place() + (f"+{self.precision}" if self.precision else "")
+
+    def _place(self) -> str:
         if self.family == "builtin":
             return "builtin"
         if self.family == "open_clip":
@@ -76,6 +85,13 @@ def parse(address: str) -> Address:
         'datacomp_xl_s13b_b90k'
     """
     text = address.strip()
+    if text.endswith(_BF16):
+        parsed = parse(text.removesuffix(_BF16))
+        if parsed.family not in ("open_clip", "hf"):
+            raise UsageError(
+                f"model address '{address}': only open_clip: and hf: models can be asked for bf16"
+            )
+        return replace(parsed, precision="bf16")
     family, _, rest = text.partition(":")
     if text == "builtin":
         return Address("builtin")

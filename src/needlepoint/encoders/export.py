@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from needlepoint.encoders.address import open_encoder
+from needlepoint.encoders.address import open_encoder, parse
 from needlepoint.encoders.onnx import CARD, FORMAT, IMAGE, TEXT, TOKENIZER, OnnxClip, open_onnx
 from needlepoint.encoders.tokenizer_json import tokenizer_json
 from needlepoint.encoders.vit import TorchClip, TorchImages, TorchPlainClip, TorchViT
@@ -54,6 +54,8 @@ def export(address: str, folder: str | Path) -> dict[str, Any]:
     target = Path(folder).expanduser()
     if target.is_dir() and any(target.iterdir()):
         raise UsageError(f"folder: {target} is not empty; name a new one")
+    if parse(address).precision:
+        raise UsageError(f"model '{address}': export writes float32; leave out '+bf16'")
     encoder = open_encoder(address)
     if not isinstance(encoder, (TorchViT, TorchImages)):
         raise UsageError(f"model '{address}' is not a torch encoder; only those can be exported")

@@ -81,7 +81,11 @@ def open_hf(address: Address, *, device: str = "cpu", threads: int | None = None
         "weights_hash": weights.weights_hash(files),
         "licence": weights.licence_of(folder),
         "size_mb": weights.size_mb(files),
-        "extra": {"shortest": preprocess.shortest, "rounding": preprocess.rounding},
+        "extra": {
+            "shortest": preprocess.shortest,
+            "rounding": preprocess.rounding,
+            "precision": address.precision or "float32",
+        },
     }
     if kind in LOOK:
         return _open_look(model, facts, preprocess, device, threads)

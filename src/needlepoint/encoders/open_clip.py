@@ -107,6 +107,7 @@ def open_open_clip(address: Address, *, device: str = "cpu", threads: int | None
             "rounding": preprocess.rounding,
             # the same weights with the other activation give other vectors
             "quick_gelu": parts.quick_gelu,
+            "precision": address.precision or "float32",
         },
     )
     if tower is None:

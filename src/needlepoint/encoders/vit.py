@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import wraps
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -35,8 +36,16 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def _no_gradient(method: _Method) -> _Method:
-    """``torch.inference_mode`` as a decorator that keeps the signature for type checkers."""
-    return cast(_Method, torch.inference_mode()(method))
+    """Runs a method of ``_OnTorch`` without gradients and in the precision its card names."""
+
+    @wraps(method)
+    def run(self: _OnTorch, *args: Any, **options: Any) -> Any:
+        half = self.card.extra.get("precision") == "bf16"
+        device = self._device.type
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=half):
+            return method(self, *args, **options)
+
+    return cast(_Method, run)
 
 
 class _OnTorch:
