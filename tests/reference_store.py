@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from needlepoint.search.codes import decode, encode
+from needlepoint.search.codes import decode, encode, finer
 from needlepoint.store.base import Entry, FileRecord, Ids, Probe, Space, StoreHits, VectorRow
 from needlepoint.store.rows import pack_boxes, unpack_boxes
 
@@ -58,9 +58,10 @@ class ReferenceStore:
             self._gone.discard(number)
             for row in entry.vectors:
                 space = self._spaces[row.space - 1]
+                wide = finer(space.codec)
                 self._vectors[number, row.space] = VectorRow(
                     row.space,
-                    decode(encode(row.whole[None], "f16"), "f16", space.dim)[0],
+                    decode(encode(row.whole[None], wide), wide, space.dim)[0],
                     decode(encode(row.regions, space.codec), space.codec, space.dim),
                     unpack_boxes(pack_boxes(row.boxes), len(row.boxes)),
                 )

@@ -66,6 +66,14 @@ def code_bytes(codec: Codec, dim: int) -> int:
     raise UsageError(f"codec must be one of f16, i8, b4, got {codec!r}")
 
 
+def finer(codec: Codec) -> Codec:
+    """The codec of whole-picture vectors beside regions of this one: a step finer.
+
+    There is one whole vector to some dozens of regions, so its bytes weigh little.
+    """
+    return "i8" if codec == "b4" else "f16"
+
+
 def encode(vectors: Floats, codec: Codec) -> Codes:
     """Unit vectors float32 ``[N, D]`` to codes uint8 ``[N, B]``; each row by itself.
 

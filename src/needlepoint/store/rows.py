@@ -12,7 +12,7 @@ import numpy as np
 from needlepoint.errors import UsageError
 from needlepoint.parts import Floats
 from needlepoint.picture import Facts
-from needlepoint.search.codes import code_bytes, decode, encode
+from needlepoint.search.codes import code_bytes, decode, encode, finer
 from needlepoint.store.base import FileRecord, Space, VectorRow
 
 FILE_COLUMNS = ("root", "raw", "path", "folder", "name", "size", "mtime_ns", "digest")
@@ -103,7 +103,12 @@ def vector_values(row: VectorRow, space: Space, path: str) -> tuple[Any, ...]:
             f"{length.min():.4g} to {length.max():.4g}"
         )
     codes = encode(regions, space.codec)
-    return (len(regions), encode(whole[None], "f16").tobytes(), pack_boxes(boxes), codes.tobytes())
+    return (
+        len(regions),
+        encode(whole[None], finer(space.codec)).tobytes(),
+        pack_boxes(boxes),
+        codes.tobytes(),
+    )
 
 
 def vectors_of(space: Space, count: int, whole: bytes, boxes: bytes, regions: bytes) -> VectorRow:
@@ -111,7 +116,7 @@ def vectors_of(space: Space, count: int, whole: bytes, boxes: bytes, regions: by
     codes = np.frombuffer(regions, np.uint8).reshape(count, code_bytes(space.codec, space.dim))
     return VectorRow(
         space.id,
-        decode(np.frombuffer(whole, np.uint8)[None], "f16", space.dim)[0],
+        decode(np.frombuffer(whole, np.uint8)[None], finer(space.codec), space.dim)[0],
         decode(codes, space.codec, space.dim),
         unpack_boxes(boxes, count),
     )

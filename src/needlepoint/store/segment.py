@@ -1,6 +1,6 @@
 """Vectors of some pictures of one space, laid out for scanning.
 
-Shapes: N pictures, T region vectors, V probes, D dim, B bytes a vector, W words.
+Shapes: N pictures, T region vectors, V probes, D dim, B bytes a region vector, B' a whole one, W words.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from needlepoint.parts import Floats
-from needlepoint.search.codes import Codes, code_bytes, decode, lengths, sign_words, unpack
+from needlepoint.search.codes import Codes, code_bytes, decode, finer, lengths, sign_words, unpack
 from needlepoint.search.compressed import SignDecoder, bit_probe, fit_decoder, guesses, penalties
 from needlepoint.search.exact import Offsets, scan, segment_max
 from needlepoint.store.base import Ids, Space
@@ -27,7 +27,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows of a vectors table: codes of the wholes ``[n, 2 D]`` and regions ``[t, B]``."""
+    """Some rows of a vectors table: codes of the wholes ``[n, B']`` and regions ``[t, B]``."""
 
     ids: Ids
     counts: npt.NDArray[np.int64]
@@ -65,7 +65,7 @@ def read_pages(
 
 def page_scores(page: Page, space: Space, probes: Floats, places: Mask) -> Floats:
     """Best score of each picture of a page for each probe, float32 ``[n, V]``."""
-    best = scan(page.whole, "f16", probes)
+    best = scan(page.whole, finer(space.codec), probes)
     if places.any() and len(page.codes):
         found = scan(page.codes, space.codec, probes[places])
         best[:, places] = np.maximum(best[:, places], segment_max(found, _starts(page.counts)))
@@ -80,7 +80,7 @@ def _starts(counts: npt.NDArray[np.int64]) -> Offsets:
 class Segment:
     """Pictures by ascending id; ``alive`` bool ``[N]`` says which are still as they were.
 
-    Either all codes are here (``whole`` ``[N, 2 D]``, ``codes`` ``[T, B]`` and ``inverse``
+    Either all codes are here (``whole`` ``[N, B']``, ``codes`` ``[T, B]`` and ``inverse``
     float32 ``[T]``, one over their lengths, picture i owning rows ``offsets[i]`` to
     ``offsets[i + 1]``), or only bits: ``words`` ``[W, N + T]``, in which the whole picture stands
     before its regions and picture i owns columns from ``offsets[i] + i``.
@@ -98,7 +98,7 @@ class Segment:
 
     def scores(self, space: Space, probes: Floats, places: Mask) -> Floats:
         """Best score of each picture for each probe, float32 ``[N, V]``, from the codes."""
-        best = scan(self.arrays["whole"], "f16", probes)
+        best = scan(self.arrays["whole"], finer(space.codec), probes)
         if places.any() and self.offsets[-1]:
             arrays = self.arrays
             found = scan(arrays["codes"], space.codec, probes[places], arrays["inverse"])
@@ -145,7 +145,7 @@ def shapes_of(space: Space, pictures: int, regions: int, bits: bool) -> Shapes:
     if bits:
         shapes["words"] = ("<u8", (-(-space.dim // 64), pictures + regions))
     else:
-        shapes["whole"] = ("|u1", (pictures, code_bytes("f16", space.dim)))
+        shapes["whole"] = ("|u1", (pictures, code_bytes(finer(space.codec), space.dim)))
         shapes["codes"] = ("|u1", (regions, code_bytes(space.codec, space.dim)))
         shapes["inverse"] = ("<f4", (regions,))
     return shapes
@@ -170,7 +170,7 @@ def fill(
             others = np.ones(len(page.ids) + len(page.codes), np.bool_)
             others[starts] = False
             part = np.empty((len(arrays["words"]), len(others)), np.uint64)
-            part[:, starts] = sign_words(page.whole, "f16", space.dim, decoder.shift)
+            part[:, starts] = sign_words(page.whole, finer(space.codec), space.dim, decoder.shift)
             part[:, others] = _signs(page.codes, space, decoder)
             arrays["words"][:, done + rows : stop + end] = part
         done, rows = stop, end
@@ -205,6 +205,6 @@ def learn_decoder(db: sqlite3.Connection, space: Space, ids: Ids, regions: int) 
     chosen = ids[np.linspace(0, len(ids) - 1, wanted).astype(np.int64)] if len(ids) else ids
     parts = [np.empty((0, space.dim), np.float32)]
     for page in read_pages(db, space, ids=np.unique(chosen).tolist()):
-        parts.append(decode(page.whole, "f16", space.dim))
+        parts.append(decode(page.whole, finer(space.codec), space.dim))
         parts.append(decode(page.codes, space.codec, space.dim))
     return fit_decoder(np.concatenate(parts)[: 2 * _SAMPLE])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from needlepoint.errors import LibraryError
-from needlepoint.search.codes import code_bytes
+from needlepoint.search.codes import code_bytes, finer
 from needlepoint.store.catalogue import Catalogue
 from needlepoint.store.schema import DATABASE, SCHEMA_VERSION, plain_errors
 
@@ -167,7 +167,7 @@ class Upkeep(Catalogue):
                         "pictures": pictures,
                         "regions": regions,
                         "vectors": pictures + regions,
-                        "bytes": pictures * code_bytes("f16", dim) + regions * each,
+                        "bytes": pictures * code_bytes(finer(codec), dim) + regions * each,
                     }
                 )
         told["bytes"] = self._bytes()
