@@ -44,7 +44,11 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Model:
-    """A named 3-D model inside a catalogue archive (or an unpacked folder of one)."""
+    """A named 3-D model inside a catalogue archive (or an unpacked folder of one).
+
+    ``rotation`` (nine numbers, row by row) stands it upright; ``size_cm`` is its real width,
+    height and depth.
+    """
 
     object_id: str
     name: str
@@ -55,7 +59,7 @@ class Model:
     archive: Path
     member: str
     rotation: tuple[float, ...] | None
-    height_cm: float
+    size_cm: tuple[float, float, float]
     licence: str
 
 
@@ -196,7 +200,11 @@ def models_in(archives: Sequence[Path]) -> list[Model]:
                 archive=archive,
                 member=member,
                 rotation=tuple(float(value) for value in turn) if len(turn) == 9 else None,
-                height_cm=float(entry.get("height", "50")),
+                size_cm=(
+                    float(entry.get("width", "50")),
+                    float(entry.get("height", "50")),
+                    float(entry.get("depth", "50")),
+                ),
                 licence=_MODEL_LICENCES.get(archive.stem, "see the archive"),
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -114,7 +115,7 @@ def build(
         split=split,
         seed=seed,
         licence=" AND ".join(sorted(licences)),
-        options=asdict(plan),
+        options=json.loads(json.dumps(asdict(plan))),
         objects=tuple(listed),
         pictures=tuple(pictures),
         queries=tuple(queries),

@@ -31,7 +31,7 @@ def clean_name(caption: str) -> str:
     text = _COLLECTIVE.sub("", text)
     text = _TAIL.sub("", text)
     text = _NUMBERED.sub("", text).strip()
-    return text or caption.strip().lower().rstrip(".!")
+    return text or caption.strip().lower()
 
 
 def head_noun(name: str) -> str:

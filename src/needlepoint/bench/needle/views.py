@@ -21,6 +21,7 @@ from needlepoint.errors import ModelUnavailable, PictureError
 MIN_ANGLE = 40.0
 _LEAST_COVER = 0.01
 _FIELD = 30.0
+FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Rendering:
     path: Path
 
 
-def direction(view: View) -> npt.NDArray[np.float64]:
+def direction(view: View) -> FloatArray:
     """Unit vector [3] (y up) from the object towards a camera at ``view``."""
     azimuth, elevation = np.radians(view.azimuth), np.radians(view.elevation)
     return np.array(
@@ -131,17 +132,17 @@ def render(model: Model, shots: Sequence[Shot], *, size: int, work: Path) -> lis
     path = tidy(unpack(model, work))
     plotter = pyvista.Plotter(off_screen=True, window_size=(size, size), lighting="none")
     try:
-        add_model(plotter, path)
-        bounds = np.array(plotter.bounds, dtype=float).reshape(3, 2)
-        turn = rotation(model)
-        centre = turn @ bounds.mean(axis=1)
-        radius = float(np.linalg.norm(bounds[:, 1] - bounds[:, 0]) / 2)
-        if not plotter.renderer.actors or not np.isfinite(radius) or radius <= 0:
+        actors = add_model(plotter, path)
+        if not actors:
             raise PictureError(str(path), "the model is empty")
+        low, high = bounds_of(actors)
+        turn = rotation(model)
+        centre = turn @ (low + high) / 2
+        radius = float(np.linalg.norm(high - low) / 2)
         if model.rotation is not None:
             matrix = np.eye(4)
             matrix[:3, :3] = turn
-            for actor in plotter.renderer.actors.values():
+            for actor in actors:
                 set_matrix(actor, matrix)
         plotter.enable_anti_aliasing("ssaa")
         camera = plotter.camera
@@ -172,15 +173,21 @@ def render(model: Model, shots: Sequence[Shot], *, size: int, work: Path) -> lis
 
 
 def add_model(plotter: Any, path: Path) -> list[Any]:
-    """Load a tidy OBJ with its materials into a plotter; returns the actors it added.
+    """Load a tidy OBJ with its materials into a plotter; returns the actors that draw something.
 
     Many catalogues say "ambient 1, white", which would wash every colour out: ambient light takes
     the surface's own colour and a fixed share, and nearly invisible glass is made visible.
     """
     before = set(plotter.renderer.actors)
     plotter.import_obj(str(path), str(path.with_suffix(".mtl")))
-    added = [actor for name, actor in plotter.renderer.actors.items() if name not in before]
-    for actor in added:
+    added = []
+    for name, actor in list(plotter.renderer.actors.items()):
+        if name in before:
+            continue
+        if not actor.GetMapper().GetInput().GetNumberOfCells():
+            plotter.remove_actor(actor, render=False)
+            continue
+        added.append(actor)
         surface, texture = actor.GetProperty(), actor.GetTexture()
         if texture is not None:
             surface.SetDiffuseColor(1.0, 1.0, 1.0)
@@ -194,7 +201,18 @@ def add_model(plotter: Any, path: Path) -> list[Any]:
     return added
 
 
-def set_matrix(actor: Any, matrix: npt.NDArray[np.float64]) -> None:
+def bounds_of(actors: Sequence[Any]) -> tuple[FloatArray, FloatArray]:
+    """Lowest and highest corner [3] of what the actors draw, before they are placed."""
+    boxes = []
+    for actor in actors:
+        box = [0.0] * 6
+        actor.GetMapper().GetInput().GetCellsBounds(box)
+        boxes.append(box)
+    limits = np.array(boxes).reshape(-1, 3, 2)
+    return limits[:, :, 0].min(axis=0), limits[:, :, 1].max(axis=0)
+
+
+def set_matrix(actor: Any, matrix: FloatArray) -> None:
     """Place an actor by a matrix [4, 4]."""
     from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
@@ -203,7 +221,7 @@ def set_matrix(actor: Any, matrix: npt.NDArray[np.float64]) -> None:
     actor.SetUserMatrix(placed)
 
 
-def rotation(model: Model) -> npt.NDArray[np.float64]:
+def rotation(model: Model) -> FloatArray:
     """The catalogue's rotation [3, 3] that stands the model upright."""
     if model.rotation is None:
         return np.eye(3)
