@@ -184,7 +184,7 @@ class Encoder(Protocol):
         want: frozenset[str] = frozenset(),
         block: int = -1,
     ) -> ImageFeatures:
-        """Vectors, and what ``want`` names (``tokens``, ``attention``, ``received``) of ``block``."""
+        """Vectors, and what ``want`` names (``tokens``, ``attention``, ``received``)."""
         ...
 
 
@@ -206,7 +206,7 @@ class DenseEncoder(Encoder, Protocol):
     """An encoder whose one pass can be asked about every place of a picture."""
 
     def dense_features(self, pixels: Pixels, *, long_side: int) -> DenseFeatures:
-        """Map of cells of one picture resized to ``long_side`` pixels (steps in ``pixels``' units)."""
+        """Map of cells of one picture resized to ``long_side``; steps in ``pixels``' units."""
         ...
 
     def project(self, means: Floats, space: str) -> Floats:

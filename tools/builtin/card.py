@@ -19,7 +19,7 @@ NUMBERS = (
 """The files that change a vector (calibration does not)."""
 
 QUERY_SIDES = (96, 128, 192)
-"""Sizes at which a picture to ask with is seen; chosen on the dev scenes (docs/results/needle.md)."""
+"""Sizes at which a picture to ask with is seen; chosen on the dev scenes."""
 
 
 def build(folder: Path) -> None:

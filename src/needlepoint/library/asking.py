@@ -36,7 +36,7 @@ WORDS_NOTE = (
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A part made ready: its probe, its space, and the calibration of that space if there is one."""
+    """A part made ready: its probe, its space and, if there is one, its calibration."""
 
     probe: Probe
     space: Space
@@ -92,7 +92,7 @@ class Asker:
             query=query,
             hits=hits,
             cutoff=judge.cutoff,
-            notes=self._notes(asked, places),
+            notes=self._notes(asked),
             timings=clock.laps,
             exact=found.exact,
             decode=decode,
@@ -184,13 +184,9 @@ class Asker:
         lead = asked[0].space
         source: dict[str, Any] = {
             "library": str(self._store.folder),
-            "model": lead.encoder
-            if not fused
-            else "+".join(dict.fromkeys(a.space.encoder for a in asked)),
-            "space": lead.name,
-            "method": method.name
-            if method
-            else lead.recipe.partition(":")[0].replace("none", "whole"),
+            "model": "+".join(dict.fromkeys(a.space.encoder for a in asked)),
+            "space": "+".join(dict.fromkeys(a.space.name for a in asked)),
+            "method": method.name if method else _method_of(lead.recipe, options.places),
             "exact": found.exact,
             "mode": found.mode,
         }
@@ -223,15 +219,14 @@ class Asker:
             )
         return hits
 
-    def _notes(self, asked: list[_Asked], places: bool) -> list[str]:
-        notes = []
-        if any(a.space.encoder == BUILTIN and a.space.name == "words" for a in asked):
-            if self._store.get_meta("told.words") is None:
-                folder = next((path for path, _ in self._store.roots().values()), "FOLDER")
-                notes.append(WORDS_NOTE.format(model=self._words_model(), folder=folder))
-                if self._store.writable:
-                    self._store.set_meta("told.words", "1")
-        return notes
+    def _notes(self, asked: list[_Asked]) -> list[str]:
+        words = any(a.space.encoder == BUILTIN and a.space.name == "words" for a in asked)
+        if not words or self._store.get_meta("told.words") is not None:
+            return []
+        if self._store.writable:
+            self._store.set_meta("told.words", "1")
+        folder = next((path for path, _ in self._store.roots().values()), "FOLDER")
+        return [WORDS_NOTE.format(model=self._words_model(), folder=folder)]
 
 
 class _Judge:
@@ -295,6 +290,11 @@ def _check_method(method: MethodCard, space: Space) -> None:
             f"{method.recipe}; this one has {space.recipe} for {space.encoder}. Run "
             f"`needlepoint index --regions {regions}` into a new --library."
         )
+
+
+def _method_of(recipe: str, places: bool) -> str:
+    kind = recipe.partition(":")[0]
+    return kind if places and kind != "none" else "whole"
 
 
 def _encode(encoder: Encoder, pixels: Pixels) -> Floats:

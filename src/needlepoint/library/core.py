@@ -31,7 +31,7 @@ Mode = Literal["auto", "exact", "compressed"]
 
 
 def default_library_path() -> Path:
-    """Where the library lies when none is named: ``NEEDLEPOINT_LIBRARY`` or the user's data folder."""
+    """Where the library lies when none is named: ``NEEDLEPOINT_LIBRARY``, else the user's data."""
     named = os.environ.get("NEEDLEPOINT_LIBRARY")
     if named:
         return Path(named).expanduser()

@@ -101,7 +101,7 @@ class Indexer:
     # -- what there is to do
 
     def _sources(self, given: Iterable[str | os.PathLike[str]]) -> list[tuple[str, str]]:
-        """Distinct (root folder, path below it or "") pairs; a part of a known root stays its part."""
+        """Distinct (root folder, path below it or "") pairs; parts of a known root stay parts."""
         roots = [path for path, _ in self._store.roots().values()]
         found: dict[tuple[str, str], None] = {}
         for source in given:

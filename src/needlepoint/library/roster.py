@@ -1,4 +1,4 @@
-"""Which encoder serves what: the ones a library was indexed with, opened once, chosen by question."""
+"""Which encoder serves what: those a library was indexed with, chosen by question."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def resize(pixels: Pixels, rows: int, cols: int) -> Pixels:
 
 
 class Sight:
-    """The network: uint8 pixels ``[H, W, 3]`` (multiples of 32) to cells float32 ``[h, w, 1280]``."""
+    """The network: uint8 ``[H, W, 3]`` (multiples of 32) to cells float32 ``[h, w, 1280]``."""
 
     def __init__(self, threads: int) -> None:
         self._session = load_session("look.onnx", threads)
