@@ -1,6 +1,7 @@
 """Vectors of some pictures of one space, laid out for scanning.
 
-Shapes: N pictures, T region vectors, V probes, D dim, B bytes a region vector, B' a whole one, W words.
+Shapes: N pictures, T region vectors, V probes, D dim, W words, B bytes a region vector, B' a
+whole one.
 """
 
 from __future__ import annotations
