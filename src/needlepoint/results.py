@@ -264,9 +264,15 @@ def dumps(value: Any, *, indent: int | None = None) -> str:
 
 def printable(text: str) -> str:
     """Text safe for a terminal or a page: control and undecodable characters become escapes."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
-    )
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":  # an undecodable byte of a name
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char.encode("unicode_escape", "surrogatepass").decode()
 
 
 def shorten(path: str) -> str:

@@ -166,6 +166,7 @@ def _say(door: Door, report: dict[str, Any], dry_run: bool) -> None:
     if resumed:
         counts.append(f"resumed from {resumed:,}")
     if dry_run:
-        door.talk.note(f"would read {report.get('planned', 0):,} pictures; nothing was written")
+        counts.insert(0, f"would read {report.get('planned', 0):,} pictures")
     done = ", ".join(counts) or "no pictures found"
-    door.talk.note(f"{done} ({report['seconds']:.1f} s)")
+    written = "; nothing was written" if dry_run else ""
+    door.talk.note(f"{done} ({report['seconds']:.1f} s){written}")

@@ -36,32 +36,32 @@ def info(door: Door, skipped: bool, as_json: bool) -> int:
     elif skipped:
         lines = (f"{printable(one['path'])}: {printable(one['reason'])}\n" for one in told)
         output.write(output.raw("".join(lines)))
-        door.talk.note(f"{len(told)} pictures could not be read")
+        door.talk.note(f"{len(told)} picture{'' if len(told) == 1 else 's'} could not be read")
     else:
         output.write(output.raw("".join(f"{line}\n" for line in _lines(told))))
     return EXIT_HITS
 
 
-def _lines(told: Mapping[str, Any], indent: str = "") -> Iterator[str]:
-    """A mapping as indented lines: name, value; lists of mappings one item a paragraph."""
+def _lines(told: Mapping[str, Any], indent: str = "", unit: str = "") -> Iterator[str]:
+    """A mapping as indented lines: name, value; lists of mappings one item a line."""
     width = max((len(str(name)) for name in told), default=0) + 2
     for name, value in told.items():
         label = f"{indent}{str(name).replace('_', ' ').ljust(width)}"
         if isinstance(value, Mapping) and value:
             yield label.rstrip()
-            yield from _lines(value, indent + "  ")
+            yield from _lines(value, indent + "  ", str(name))
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             yield label.rstrip()
-            for item in value:
-                yield f"{indent}  {_row(item)}"
+            yield from (f"{indent}  {_row(item)}" for item in value)
         else:
-            yield f"{label}{_cell(str(name), value)}"
+            yield f"{label}{_cell(f'{unit} {name}', value)}"
 
 
 def _row(item: Mapping[str, Any]) -> str:
+    """The first value, and the others with their names in brackets."""
     first, *rest = item.items()
     more = ", ".join(f"{name.replace('_', ' ')} {_cell(name, value)}" for name, value in rest)
-    return f"{_cell(*first)}" + (f"  ({more})" if more else "")
+    return f"{_cell(*first)}" + (f" ({more})" if more else "")
 
 
 def _cell(name: str, value: Any) -> str:
@@ -72,9 +72,9 @@ def _cell(name: str, value: Any) -> str:
     if isinstance(value, int):
         return human(value) if "bytes" in name else f"{value:,}"
     if isinstance(value, Mapping):
-        return " ".join(f"{k} {_cell(k, v)}" for k, v in value.items())
+        return _row(value) if value else "-"
     if isinstance(value, list):
-        return ", ".join(_cell("", one) for one in value) or "-"
+        return " and ".join(_cell(name, one) for one in value) or "-"
     return printable(str(value))
 
 

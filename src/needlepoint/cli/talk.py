@@ -90,6 +90,8 @@ class _Sparse:
 
 
 def _line(step: Step) -> str:
+    if not step.done and not step.total:
+        return f"{step.stage} …"
     resumed = f", resumed from {step.resumed:,}" if step.resumed else ""
     total = f" of {step.total:,}" if step.total else ""
     return f"{step.stage}: {step.done:,}{total}{resumed}"

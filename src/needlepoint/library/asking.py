@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import os
 import time
@@ -11,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from needlepoint.errors import LibraryIncompatible, UsageError
+from needlepoint.errors import LibraryBusy, LibraryIncompatible, UsageError
 from needlepoint.intake.decode import decode
 from needlepoint.library.roster import BUILTIN, Asks, Roster
 from needlepoint.methods.card import MethodCard, find_method
@@ -224,7 +225,8 @@ class Asker:
         if not words or self._store.get_meta("told.words") is not None:
             return []
         if self._store.writable:
-            self._store.set_meta("told.words", "1")
+            with contextlib.suppress(LibraryBusy):  # told again another time
+                self._store.set_meta("told.words", "1")
         folder = next((path for path, _ in self._store.roots().values()), "FOLDER")
         return [WORDS_NOTE.format(model=self._words_model(), folder=folder)]
 
