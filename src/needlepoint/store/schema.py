@@ -139,18 +139,12 @@ def connect(folder: Path, *, create: bool, read_only: bool) -> tuple[sqlite3.Con
             raise LibraryError(f"library {folder} cannot be made: {error.strerror}") from error
     with plain_errors(folder):
         if not read_only:
-            connection = _open(path, "rwc" if create else "rw")
             try:
-                _prepare(connection, create)
-                _check(connection, folder)
-                return connection, True
+                return _open_for_writing(path, folder, create), True
             except sqlite3.OperationalError as error:
-                connection.close()
-                if not path.is_file() or "disk is full" in str(error) or "locked" in str(error):
+                said = str(error)
+                if not path.is_file() or not ("readonly" in said or "unable to open" in said):
                     raise
-            except BaseException:
-                connection.close()
-                raise
         return _open_for_reading(path, folder), False
 
 
@@ -164,15 +158,31 @@ def _open(path: Path, mode: str, extra: str = "") -> sqlite3.Connection:
         cached_statements=256,
     )
     connection.create_function("np_haversine", 4, haversine, deterministic=True)
+    return connection
+
+
+def _tune(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA cache_size = -16384")
     connection.execute("PRAGMA temp_store = MEMORY")
-    return connection
+
+
+def _open_for_writing(path: Path, folder: Path, create: bool) -> sqlite3.Connection:
+    connection = _open(path, "rwc" if create else "rw")
+    try:
+        _prepare(connection, create)
+        _check(connection, folder)
+        _tune(connection)
+        return connection
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _open_for_reading(path: Path, folder: Path) -> sqlite3.Connection:
     connection = _open(path, "ro")
     try:
         _check(connection, folder)
+        _tune(connection)
         return connection
     except sqlite3.OperationalError:
         connection.close()
@@ -187,6 +197,7 @@ def _open_for_reading(path: Path, folder: Path) -> sqlite3.Connection:
     connection = _open(path, "ro", "&immutable=1")
     try:
         _check(connection, folder)
+        _tune(connection)
         return connection
     except BaseException:
         connection.close()
