@@ -127,7 +127,7 @@ def spoiled(data: bytes, *, seed: int = 1, count: int = 40, skip: int = 0) -> by
     return bytes(out)
 
 
-def heif(format: str = "HEIF") -> bytes:
+def heif() -> bytes:
     import pillow_heif
 
     file = io.BytesIO()

@@ -9,21 +9,26 @@ import sys
 from pathlib import Path
 
 import pytest
-from hostile_files import BAD, EITHER, GOOD, KINDS, encoded, picture
+from hostile_files import BAD, EITHER, GOOD, KINDS, encoded, heif, picture, spoiled
+from raw_files import dng
 
-RESIDENT_MB = 400
+RESIDENT_MB = 150
 """What the whole run may add to the resident memory of the bare imports."""
 
+RESIDENT = '''
+def resident():
+    """Peak resident memory of this program in MB; ru_maxrss would inherit the parent's."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+'''
+
 PROGRAM = """
-import json, os, resource, sys, time
+import json, os, sys, time
 from needlepoint.errors import PictureError
 from needlepoint.intake.decode import Limits, decode
 from needlepoint.intake.walk import walk
 import pillow_heif, rawpy
 import PIL.ImageCms
-
-def resident():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 root, seconds = sys.argv[1], float(sys.argv[2])
 limits = Limits(max_memory=256 << 20, max_seconds=seconds)
@@ -48,7 +53,17 @@ print(json.dumps({"skipped": skipped}))
 def run(root: Path, seconds: float = 20.0) -> tuple[dict[str, dict], dict[str, str], str]:
     """Walk and decode a folder in a fresh process; rows by path, what the walk skipped, stderr."""
     ran = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-W", "always", "-c", PROGRAM, root, str(seconds)],
+        [
+            sys.executable,
+            "-X",
+            "faulthandler",
+            "-W",
+            "always",
+            "-c",
+            RESIDENT + PROGRAM,
+            root,
+            str(seconds),
+        ],
         capture_output=True,
         text=True,
         errors="surrogateescape",
@@ -63,6 +78,11 @@ def run(root: Path, seconds: float = 20.0) -> tuple[dict[str, dict], dict[str, s
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
     assert ran.returncode == 0, f"died after {lines[-1:]}: {ran.stderr[-2000:]}"
     return {row["path"]: row for row in lines[:-1]}, lines[-1]["skipped"], ran.stderr
+
+
+pytestmark = pytest.mark.skipif(
+    not os.path.exists("/proc/self/status"), reason="memory is read from /proc"
+)
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +129,47 @@ def test_truncated_is_called_truncated(outcome) -> None:
                                                     "png_half.png", "gif_half.gif",
                                                     "bmp_half.bmp", "webp_half.webp"):  # fmt: skip
             assert rows[name]["reason"] == "truncated", name
+
+
+SMALL = picture(120, 90)
+SEEDS = {
+    "jpeg": lambda: encoded("JPEG", SMALL),
+    "jpeg progressive": lambda: encoded("JPEG", SMALL, progressive=True),
+    "png": lambda: encoded("PNG", SMALL),
+    "png palette": lambda: encoded("PNG", SMALL.convert("P")),
+    "webp": lambda: encoded("WEBP", SMALL),
+    "webp alpha": lambda: encoded("WEBP", SMALL.convert("RGBA"), lossless=True),
+    "gif": lambda: encoded("GIF", SMALL),
+    "bmp": lambda: encoded("BMP", SMALL),
+    "tiff": lambda: encoded("TIFF", SMALL),
+    "tiff lzw": lambda: encoded("TIFF", SMALL, compression="tiff_lzw"),
+    "tiff jpeg": lambda: encoded("TIFF", SMALL, compression="jpeg"),
+    "pnm": lambda: encoded("PPM", SMALL),
+    "avif": lambda: encoded("AVIF", SMALL),
+    "heic": heif,
+    "jpeg2000": lambda: encoded("JPEG2000", SMALL),
+    "dng": lambda: dng(preview=encoded("JPEG", SMALL)),
+}
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_spoiled_files_end_as_picture_or_reason(name: str) -> None:
+    """Forty damaged versions of a good file, half of them damaged in the header."""
+    from needlepoint.errors import PictureError
+    from needlepoint.intake.decode import Limits, decode
+
+    data, limits = SEEDS[name](), Limits(max_memory=256 << 20, max_seconds=20)
+    reasons = []
+    for seed in range(40):
+        where = data[:200] if seed % 2 else data
+        bad = spoiled(where, seed=seed, count=1 + seed % 7) + data[len(where) :]
+        try:
+            pixels = decode(bad, at_least=64, limits=limits).pixels
+            assert pixels.ndim == 3
+        except PictureError as error:
+            reasons.append(error.reason)
+    assert all(3 < len(reason) <= 60 for reason in reasons)
+    assert 0 < len(reasons) < 40, reasons
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX files")
@@ -186,7 +247,7 @@ def test_files_that_change_or_vanish_while_read(tmp_path: Path, monkeypatch) -> 
 def test_memory_estimates_are_honest(tmp_path: Path) -> None:
     """The estimate in front of a decoder is no less than what the decoder then takes."""
     program = """
-import resource, sys
+import sys
 from needlepoint.intake.decode import Limits, decode
 import PIL.ImageCms, pillow_heif
 asked = []
@@ -196,9 +257,9 @@ def note(name, width, height, working, memory, limits):
     asked.append(memory)
     real(name, width, height, working, memory, limits)
 d._admit = note
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = resident()
 decode(sys.argv[1])
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024, max(asked))
+print((resident() - before) * 2**20, max(asked))
 """
     image = picture(3000, 2400)
     files = {
@@ -215,11 +276,11 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024, max(
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
         ran = subprocess.run(
-            [sys.executable, "-c", program, str(tmp_path / name)],
+            [sys.executable, "-c", RESIDENT + program, str(tmp_path / name)],
             capture_output=True,
             text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
             check=True,
         )
         taken, estimate = (float(v) for v in ran.stdout.split())
-        assert taken < 1.15 * estimate + 16e6, (name, taken / 1e6, estimate / 1e6)
+        assert taken < 1.15 * estimate + 24e6, (name, taken / 1e6, estimate / 1e6)

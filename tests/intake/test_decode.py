@@ -401,6 +401,10 @@ class TestRaw:
         if got.pixels.shape == (256, 192, 3):
             assert np.abs(got.pixels.astype(int) - np.asarray(upright)).mean() < 6
 
+    def test_truncated(self) -> None:
+        with pytest.raises(PictureError, match="truncated"):
+            decode(half(dng()))
+
     def test_without_the_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "rawpy", None)
         with pytest.raises(PictureError, match=r"needlepoint\[raw\]"):

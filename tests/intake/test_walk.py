@@ -65,6 +65,17 @@ def test_a_single_file(tmp_path: Path) -> None:
     assert split_root(tmp_path / "sub") == (str(tmp_path / "sub"), None)
 
 
+def test_a_single_file_is_judged_by_its_content(tmp_path: Path) -> None:
+    plant(tmp_path, "photo.bak")
+    plant(tmp_path, "notes.txt", data=b"words")
+    assert names(tmp_path / "photo.bak") == (["photo.bak"], {})
+    assert names(tmp_path / "notes.txt") == (
+        [],
+        {"notes.txt": "not a picture in a known format"},
+    )
+    assert names(tmp_path) == ([], {})
+
+
 def test_missing_root(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="gone"):
         names(tmp_path / "nowhere")

@@ -1,0 +1,1 @@
+"""Folders and files to pictures, facts and changes; every cost is bounded."""

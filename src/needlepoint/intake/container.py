@@ -36,8 +36,18 @@ _HEIF_BRANDS = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 )
 
+NOT_A_PICTURE = "not a picture in a known format"
+
 HEAD_BYTES = 64
 """How many leading bytes :func:`sniff` wants."""
+
+
+RAW_SUFFIXES = (
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mef",
+    ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2",
+    ".srf", ".srw", ".x3f",
+)  # fmt: skip
+"""Lower-case suffixes of cameras' RAW files; many have no magic bytes of their own."""
 
 
 def sniff(head: bytes) -> str | None:
@@ -68,15 +78,18 @@ def _sniff_ftyp(head: bytes) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class JpegLayout:
-    """What the markers of a JPEG say before its first scan, and how many scans follow."""
+    """What the markers of a JPEG say before its first scan, and how many scans follow.
+
+    ``buffered``: several scans (progressive, or one per colour), so that a decoder holds all
+    coefficients; scans are counted only then. ``complete``: an end marker follows the first scan.
+    """
 
     width: int
     height: int
     components: int
-    progressive: bool
+    buffered: bool
     scans: int
     complete: bool
-    """Whether an end-of-image marker follows the first scan."""
 
 
 def jpeg_layout(data: bytes) -> JpegLayout | None:
@@ -103,10 +116,15 @@ def jpeg_layout(data: bytes) -> JpegLayout | None:
         if marker == 0xDA:
             if frame is None:
                 return None
-            # entropy-coded bytes never hold FF D9 or FF DA, so plain searches are exact here
-            stop = data.find(b"\xff\xd9", at)
-            scans = data.count(b"\xff\xda", at, stop if stop >= 0 else end)
-            return JpegLayout(*frame, scans=scans, complete=stop >= 0)
+            # from the end, where an honest file answers at once; thumbnails lie before the scan
+            complete = data.rfind(b"\xff\xd9", at) >= 0
+            buffered = frame[3] or (at + 4 < end and data[at + 4] < frame[2])
+            scans = 1
+            if buffered:
+                # entropy-coded bytes never hold FF D9 or FF DA, so plain searches are exact
+                stop = data.find(b"\xff\xd9", at)
+                scans = data.count(b"\xff\xda", at, stop if stop >= 0 else end)
+            return JpegLayout(*frame[:3], buffered, scans, complete)
         at += 2 + max(2, length)
     return None
 

@@ -4,7 +4,9 @@ Formats are told by content, never by name. Size and cost are estimated from the
 decoder runs. JPEG, PNG, GIF, BMP and PNM are fed piecewise and stopped when time is up; the other
 decoders take a picture in one gulp, so they run on a thread of their own that is left behind when
 time is up: the caller gets its answer in time, the thread ends when the decoder does, which the
-bound on pixels makes certain. At most a few threads may be left behind at once.
+bound on pixels makes certain, and holds its memory until then. At most four may be left behind at
+once. JPEG 2000 alone cannot even be left: its decoder stops all other threads of the process, so
+it has a smaller bound on pixels instead (about ten seconds' worth).
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ from PIL import Image
 
 from needlepoint.errors import PictureError, UsageError
 from needlepoint.intake.colour import upright_size, upright_srgb
-from needlepoint.intake.container import HEAD_BYTES, is_raw_tiff, sniff
+from needlepoint.intake.container import HEAD_BYTES, NOT_A_PICTURE, RAW_SUFFIXES, is_raw_tiff, sniff
 from needlepoint.intake.facts import MAX_XMP, facts_of
-from needlepoint.intake.formats import RAW_SUFFIXES, Opened, TooSlow, open_picture
+from needlepoint.intake.formats import Opened, TooSlow, open_picture
 from needlepoint.intake.reading import read_file, read_stream
 from needlepoint.picture import Picture
 
@@ -129,7 +131,7 @@ def _gather(
         def accept(head: bytes) -> None:
             # a huge text file named .jpg is not read to its end
             if head and not _known(head, name):
-                raise PictureError(name, _NOT_A_PICTURE)
+                raise PictureError(name, NOT_A_PICTURE)
 
         data = read_file(path, limits.max_bytes, accept_head=accept)
     else:
@@ -138,9 +140,6 @@ def _gather(
     if not data:
         raise PictureError(name, "empty file")
     return data, name, path
-
-
-_NOT_A_PICTURE = "not a picture in a known format"
 
 
 def _known(head: bytes, name: str) -> bool:
@@ -155,7 +154,7 @@ def _kind(data: bytes, name: str) -> str:
     if kind is None and raw_name:
         return "raw"
     if kind is None:
-        raise PictureError(name, _NOT_A_PICTURE)
+        raise PictureError(name, NOT_A_PICTURE)
     return kind
 
 
@@ -253,9 +252,8 @@ def _reason(error: Exception, kind: str) -> str:
         return "not enough memory"
     if isinstance(error, Image.DecompressionBombError):
         return "too many pixels"
-    if isinstance(error, EOFError) or any(
-        word in talk for word in ("truncated", "not large enough", "end of file", "end-of-file")
-    ):
+    ends = ("truncated", "not large enough", "end of file", "end-of-file", "input/output error")
+    if isinstance(error, EOFError) or any(word in talk for word in ends):
         return "truncated"
     return f"damaged {kind.upper()} file"
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
@@ -31,12 +32,6 @@ from needlepoint.intake.facts import exif_of, orientation_of
 
 Admit = Callable[[int, int, int, int], None]
 """``admit(width, height, working_pixels, bytes)`` raises when a picture would cost too much."""
-
-RAW_SUFFIXES = (
-    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mef",
-    ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2",
-    ".srf", ".srw", ".x3f",
-)  # fmt: skip
 
 #: coefficient passes over one picture; honest progressive files have about ten scans
 _MAX_SCANS = 100
@@ -148,7 +143,7 @@ def open_jpeg(
         image.draft(None, (max(1, width // shrink), max(1, height // shrink)))
     working = image.size[0] * image.size[1]
     memory = working * (7 if layout.components > 1 else 4)
-    if layout.progressive:
+    if layout.buffered:
         memory += 2 * layout.components * width * height  # all coefficients are held at once
     admit(width, height, working, memory)
     exif = exif_of(image)
@@ -183,10 +178,6 @@ def _hush_libtiff() -> None:
 
 
 def _open_avif(data: bytes, name: str, admit: Admit, check: Callable[[], None]) -> Opened:
-    try:
-        from PIL import AvifImagePlugin
-    except ImportError:
-        return _open_heif(data, name, admit, format="avif")
     if not AvifImagePlugin.SUPPORTED:
         return _open_heif(data, name, admit, format="avif")
     image = AvifImagePlugin.AvifImageFile(_Timed(data, check))

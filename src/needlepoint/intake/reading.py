@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from collections.abc import Callable
 from typing import BinaryIO
 
 from needlepoint.errors import PictureError
@@ -36,8 +38,6 @@ def special_kind(mode: int) -> str | None:
 
 def os_reason(error: OSError) -> str:
     """A short, stable reason for a system error."""
-    import errno
-
     known = {
         errno.ENOENT: "file is gone",
         errno.ENOTDIR: "file is gone",
@@ -85,7 +85,9 @@ def read_head(path: str, count: int = HEAD_BYTES) -> bytes:
         os.close(fd)
 
 
-def read_file(path: str, max_bytes: int, *, accept_head: object = None) -> bytes:
+def read_file(
+    path: str, max_bytes: int, *, accept_head: Callable[[bytes], None] | None = None
+) -> bytes:
     """All bytes of a regular file of at most ``max_bytes``.
 
     ``accept_head`` is called with the first bytes and may raise to stop early. The file is read
@@ -102,7 +104,7 @@ def read_file(path: str, max_bytes: int, *, accept_head: object = None) -> bytes
         if before.st_size > max_bytes:
             raise PictureError(path, f"file larger than {_human(max_bytes)}")
         chunks = [os.read(fd, min(_CHUNK, max(HEAD_BYTES, before.st_size)))]
-        if callable(accept_head):
+        if accept_head is not None:
             accept_head(chunks[0])
         total = len(chunks[0])
         while total < before.st_size:

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from needlepoint.errors import PictureError, UsageError
-from needlepoint.intake.container import sniff
-from needlepoint.intake.formats import RAW_SUFFIXES
+from needlepoint.intake.container import NOT_A_PICTURE, RAW_SUFFIXES, sniff
 from needlepoint.intake.reading import os_reason, read_head, special_kind
 
 PICTURE_SUFFIXES = frozenset(
@@ -57,19 +56,20 @@ def walk(root: str | os.PathLike[str], *, on_skip: OnSkip) -> Iterator[Found]:
     reachable in two ways is found where it really lies. Hidden names and other programs' litter
     are passed over silently; so are files whose suffix is not a picture's. Files without a suffix
     are taken when their first bytes are a picture's. When ``root`` is a single file, its folder
-    is the root and its name the only path.
+    is the root and its name the only path; its first bytes are asked whatever it is called.
 
     Args:
         root: a folder or one file.
         on_skip: called with (path relative to the root, reason) for what ought to be readable
-            and is not: unreadable folders, broken links, pipes and devices with a picture's name.
+            and is not: unreadable folders, broken links, pipes and devices with a picture's name
+            or without a suffix, and a single ``root`` that is no picture.
 
     Raises:
         UsageError: ``root`` does not exist or cannot be listed.
     """
     folder, only = split_root(root)
     if only is not None:
-        found = _candidate(os.path.join(folder, only), only, on_skip)
+        found = _candidate(os.path.join(folder, only), only, on_skip, named=True)
         if found is not None:
             yield found
         return
@@ -144,9 +144,10 @@ def is_picture_name(name: str) -> bool | None:
     return suffix in PICTURE_SUFFIXES if suffix else None
 
 
-def _candidate(path: str, relative: str, on_skip: OnSkip) -> Found | None:
+def _candidate(path: str, relative: str, on_skip: OnSkip, *, named: bool = False) -> Found | None:
+    """Judge one file; ``named`` is one the user asked for by name, which is never passed over."""
     verdict = is_picture_name(relative)
-    if verdict is False:
+    if verdict is False and not named:
         return None
     try:
         status = os.stat(path)
@@ -158,9 +159,11 @@ def _candidate(path: str, relative: str, on_skip: OnSkip) -> Found | None:
     if kind is not None:
         on_skip(relative, kind)
         return None
-    if verdict is None:
+    if not verdict:
         try:
             if sniff(read_head(path)) is None:
+                if named:
+                    on_skip(relative, NOT_A_PICTURE)
                 return None
         except PictureError as error:
             on_skip(relative, error.reason)
