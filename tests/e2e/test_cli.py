@@ -281,10 +281,10 @@ def test_sigint_while_indexing_is_130_and_the_next_run_goes_on(world: World) -> 
     assert count(library) == 100
 
 
-def count(library: Path) -> int:
+def count(library: Path, question: str = "SELECT count(*) FROM pictures") -> int:
     connection = sqlite3.connect(f"file:{library}/library.sqlite3?mode=ro", uri=True)
     try:
-        return int(connection.execute("SELECT count(*) FROM pictures").fetchone()[0])
+        return int(connection.execute(question).fetchone()[0])
     finally:
         connection.close()
 
@@ -318,6 +318,39 @@ def test_searching_while_another_process_indexes(world: World) -> None:
     assert process.returncode == 0
     assert codes, "nothing was asked in time"
     assert set(codes) == {0}
+
+
+def test_watch_notices_new_and_deleted_pictures(world: World) -> None:
+    folder = world.folder / "watched"
+    folder.mkdir()
+    scene(folder / "first.jpg", 500)
+    library = world.folder / "watching"
+    process = subprocess.Popen(
+        world.command("watch", str(folder), "--library", str(library)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=world.environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    present = "SELECT count(*) FROM pictures WHERE NOT gone"
+    wait_for_pictures(library, process)
+    # the watcher starts after the first indexing: add pictures until it has seen one
+    for attempt in range(20):
+        scene(folder / f"new{attempt}.jpg", 501)
+        deadline = time.monotonic() + 5
+        while count(library, present) == 1 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if count(library, present) > 1:
+            break
+    assert count(library, present) > 1
+    (folder / "first.jpg").unlink()
+    deadline = time.monotonic() + 60
+    while count(library, f"{present} AND name = 'first.jpg'") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, b"")
+    assert b"1 missing" in err
 
 
 def test_completion_works_without_a_library(world: World) -> None:

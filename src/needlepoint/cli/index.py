@@ -108,7 +108,13 @@ def watch(door: Door, sources: tuple[str, ...]) -> int:
         warnings = _Warnings(door)
         door.talk.note("watching; Ctrl-C ends")
         with door.talk.progress() as progress:
-            library.watch(chosen, stop=stop, progress=progress, warn=warnings.take)
+            library.watch(
+                chosen,
+                stop=stop,
+                progress=progress if door.talk.lively else None,
+                warn=warnings.take,
+                report=lambda report: _say_changes(door, report.to_dict()),
+            )
     return EXIT_HITS
 
 
@@ -154,6 +160,12 @@ def _known_roots(library: Any) -> list[str]:
     if not roots:
         raise UsageError("no folder given; write for example: needlepoint index ~/Pictures")
     return roots
+
+
+def _say_changes(door: Door, report: dict[str, Any]) -> None:
+    """One line when something changed, none when nothing did."""
+    if any(report.get(name) for name in ("added", "updated", "moved", "missing")):
+        _say(door, report, dry_run=False)
 
 
 def _say(door: Door, report: dict[str, Any], dry_run: bool) -> None:

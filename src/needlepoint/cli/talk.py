@@ -125,6 +125,8 @@ def _bar(talk: Talk) -> Iterator[Any]:
                 name = step.stage
                 if step.resumed:
                     name += f" (resuming: {step.resumed:,} of {step.total:,})"
+                for past in tasks.values():
+                    progress.update(past, visible=False)
                 tasks[step.stage] = progress.add_task(name, total=step.total or None)
             progress.update(tasks[step.stage], completed=step.done, total=step.total or None)
 
