@@ -68,7 +68,7 @@ def open_hf(address: Address, *, device: str = "cpu", threads: int | None = None
     _require(address, folder, [PROCESSOR_FILES, *([TOKENIZER_FILES] if kind in JOINT else [])])
     preprocess = read_preprocess(folder, kind)
 
-    model = _load(folder, device, str(address))
+    model = _load(folder, device, address)
     facts: dict[str, Any] = {
         "address": str(address),
         "title": address.name or folder.name,
@@ -273,10 +273,12 @@ def _weight_files(folder: Path, address: Address) -> list[Path]:
     return [folder / name for name in shards]
 
 
-def _load(folder: Path, device: str, address: str) -> Any:
+def _load(folder: Path, device: str, address: Address) -> Any:
     import torch
     from transformers import AutoModel
     from transformers.utils import logging
+
+    from needlepoint.encoders.vit import ready
 
     logging.disable_progress_bar()  # one line a model on stderr would pass for our own talk
     model, report = AutoModel.from_pretrained(
@@ -288,4 +290,4 @@ def _load(folder: Path, device: str, address: str) -> Any:
             f"model '{address}': the weights in {folder} lack {len(absent)} tensors, first "
             f"{absent[0]}; the file is damaged or belongs to another model"
         )
-    return model.eval().to(device)
+    return ready(model, device, address.precision)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from needlepoint.encoders.towers import Tensor
-from needlepoint.encoders.vit import causal_mask, pick, split_heads
+from needlepoint.encoders.vit import causal_mask, mask_for, pick, split_heads
 
 
 class _Layers:
@@ -166,7 +166,8 @@ class _Texts(_ClipLayers):
         return self._reader.embeddings(inputs_embeds=words)
 
     def run(self, block: Any, tokens: Tensor) -> Tensor:
-        return block(tokens, None if self.mask is None else self.mask[None, None])
+        mask = mask_for(self.mask, tokens)
+        return block(tokens, None if mask is None else mask[None, None])
 
 
 class ClipTexts(_Texts):

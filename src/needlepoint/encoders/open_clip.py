@@ -267,6 +267,8 @@ def _locate_folder(address: Address) -> Parts:
 def _load(address: Address, parts: Parts, device: str) -> Any:
     import open_clip
 
+    from needlepoint.encoders.vit import ready
+
     local = parts.model.startswith("local-dir:")
     try:
         model = open_clip.create_model(
@@ -283,4 +285,4 @@ def _load(address: Address, parts: Parts, device: str) -> Any:
         raise ModelUnavailable(
             f"model '{address}': {parts.weights} does not load: {' '.join(lines[:2])}"
         ) from error
-    return model.eval()
+    return ready(model, device, address.precision)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from needlepoint.encoders.towers import ImageTower, Tensor
-from needlepoint.encoders.vit import pick, resample_positions, split_heads
+from needlepoint.encoders.vit import mask_for, pick, resample_positions, split_heads
 
 
 class _Blocks:
@@ -126,10 +126,10 @@ class NativeTexts(_Blocks):
         return self._tower.token_embedding(ids)
 
     def start(self, words: Tensor) -> Tensor:
-        return words + self._tower.positional_embedding
+        return words + self._tower.positional_embedding[: words.shape[1]]
 
     def run(self, block: Any, tokens: Tensor) -> Tensor:
-        return block(tokens, attn_mask=self.mask)
+        return block(tokens, attn_mask=mask_for(self.mask, tokens))
 
     def where(self, ids: Tensor) -> Tensor:
         if self._how == "argmax":

@@ -51,7 +51,7 @@ class TextTower(Protocol):
 
     blocks: Sequence[Any]
     mask: Tensor | None
-    """Added to attention scores, ``[L, L]``; None where every token sees every token."""
+    """Added to attention scores, ``[L, L]``, causal; None where every token sees every token."""
 
     def words(self, ids: Tensor) -> Tensor:
         """Token embeddings ``[N, L, C]`` without positions: where pseudo-words are put in."""
@@ -62,7 +62,7 @@ class TextTower(Protocol):
         ...
 
     def run(self, block: Any, tokens: Tensor) -> Tensor:
-        """One block under ``mask``."""
+        """One block under as much of ``mask`` as there are tokens."""
         ...
 
     def query_key(self, block: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:

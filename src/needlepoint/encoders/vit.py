@@ -306,6 +306,9 @@ class _ReadsTexts(_OnTorch, EncodesTexts):
         tower = self.text
         chosen = _block_index(block, len(tower.blocks))
         features = TextFeatures(vector=np.empty(0, np.float32))
+        if tower.mask is not None and not want:
+            # nothing looks ahead, so what follows the last end token changes no vector
+            words = words[:, : int(where.max()) + 1]
         tokens = tower.start(words)
         for index, layer in enumerate(tower.blocks):
             if index == chosen and "attention" in want:
@@ -351,10 +354,27 @@ class TorchPlainClip(TorchImages, _ReadsTexts):
         self.text, self.tokenize = text, tokenize
 
 
+def ready(model: Any, device: str, precision: str) -> Any:
+    """A loaded float32 model for inference on a device; ``bf16`` halves its large weights."""
+    model = model.eval().to(device)
+    if precision == "bf16":
+        kinds = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.Embedding, torch.nn.MultiheadAttention)
+        for module in model.modules():
+            if isinstance(module, kinds):
+                module.to(torch.bfloat16)
+    return model
+
+
 def split_heads(tokens: Any, heads: int) -> Any:
     """``[N, T, H * d]`` to ``[N, H, T, d]``."""
     n, t, width = tokens.shape
     return tokens.reshape(n, t, heads, width // heads).transpose(1, 2)
+
+
+def mask_for(mask: Any | None, tokens: Any) -> Any | None:
+    """The corner of a mask ``[L, L]`` that fits tokens ``[N, l, C]``, l at most L."""
+    length = tokens.shape[1]
+    return None if mask is None else mask[:length, :length]
 
 
 def pick(tokens: Any, where: Any) -> Any:
