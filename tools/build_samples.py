@@ -88,7 +88,7 @@ class Builder:
             float(rng.uniform(0.1, 0.9)),
         )
         stage.shade(pieces, top, centre, half, plate)
-        self._finish(stage, pieces, eye, place, view, f"{theme}-{number:02d}", 3.0, rng)
+        self._finish(stage, pieces, eye, place, view, f"{theme}-{number:02d}", True, rng)
 
     def yard(self, number: int) -> None:
         """Furniture and garden things standing about outdoors."""
@@ -108,7 +108,7 @@ class Builder:
         stage.sheet(self._ground(ground, rng), -0.5, (0.0, 0.0, 0.0), 600.0)
         stage.shade(pieces, 0.0, (0.0, 0.0, 0.0), 450.0, None, soft=5.0)
         place = PANORAMAS["outdoors"][int(rng.integers(len(PANORAMAS["outdoors"])))]
-        self._finish(stage, pieces, eye, place, view, f"yard-{number:02d}", 1.6, rng)
+        self._finish(stage, pieces, eye, place, view, f"yard-{number:02d}", False, rng)
 
     def photos(self) -> None:
         """The real photographs, reduced to at most 960 pixels."""
@@ -238,7 +238,7 @@ class Builder:
         place: str,
         view: View,
         stem: str,
-        blur: float,
+        indoors: bool,
         rng: np.random.Generator,
     ) -> None:
         whole, owner = stage.masks(pieces)
@@ -249,8 +249,8 @@ class Builder:
             SIZE,
             azimuth=float(rng.uniform(0, 360)),
             pitch=-view.elevation * 0.7,
-            field=FIELD * 1.9 if blur > 2 else FIELD * 1.25,
-            blur=blur,
+            field=FIELD * (1.9 if indoors else 1.25),
+            blur=7.0 if indoors else 5.0,
         )
         base.paste(scene, (0, 0), scene)
         grain = rng.normal(0, 1.6, size=(SIZE[1], SIZE[0], 1))

@@ -19,7 +19,6 @@ PANORAMAS = {
     "indoors": (
         "apartment",
         "bridge",
-        "esplanade",
         "hall",
         "lab",
         "lobby",
