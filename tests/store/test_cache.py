@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -179,10 +180,18 @@ def test_compressed_lists_begin_with_shorter_ones(tmp_path: Path) -> None:
         made, _ = filled(store, 2500, dim=64, regions=4)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(view, "CODES_UP_TO", 100)
-            whole = store.search([probe(made.id, QUESTIONS[0])], 2500)
-            assert len(whole.ids) == 2500
-            assert (np.diff(whole.score) <= 0).all()
-            for k in (1, 5, 20):
-                assert store.search([probe(made.id, QUESTIONS[0])], k).ids.tolist() == (
-                    whole.ids[:k].tolist()
-                )
+            patch.setattr(find, "_REFINED", 40)  # so few that much is missed
+            patch.setattr(find, "_FIRST", 10)
+            patch.setattr(find, "_RUNG", 4)
+            patch.setattr(find, "_DOUBT", 0.0)
+            missed = 0
+            for question in QUESTIONS:
+                lists = [
+                    store.search([probe(made.id, question)], k).ids.tolist()
+                    for k in (1, 3, 4, 5, 16, 17, 70, 300)
+                ]
+                for short, long in itertools.pairwise(lists):
+                    assert long[: len(short)] == short
+                exact = store.search([probe(made.id, question)], 300, mode="exact")
+                missed += len(set(exact.ids.tolist()) - set(lists[-1]))
+            assert missed > 0, "nothing was hard here"

@@ -33,6 +33,7 @@ _REFINED = 2_000  # pictures guessed at again, at least; or this share of all:
 _REFINED_SHARE = 0.02
 _PLANES = 4
 _FIRST = 128  # pictures compared exactly in the first round, at least
+_RUNG = 20  # a list of up to this many is settled at once
 _ONCE = 250  # pictures scored canonically together: about 2 MB of codes
 _DOUBT = 3.0  # standard deviations by which a guess may be too low and still be looked at
 
@@ -146,6 +147,8 @@ def _align(asked: _Asked, found: Sequence[tuple[Ids, Floats, list[int]]]) -> tup
     A picture without vectors in one of the spaces cannot be scored: it is never taken as 0.
     """
     common = found[0][0]
+    if len(found) == 1:  # columns come in their order
+        return common, found[0][1]
     for ids, _, _ in found[1:]:
         common = np.intersect1d(common, ids, assume_unique=True)
     parts = np.empty((len(common), len(asked.probes)), np.float32)
@@ -188,45 +191,98 @@ def _promising(
             ids, scores = view.guess(asked.vectors(columns), asked.places[columns], within)
         guessed.append((ids, scores, columns))
         scanned += view.vectors
-    ids, parts = _align(asked, guessed)
-    many = max(_REFINED, round(_REFINED_SHARE * len(ids)), 8 * k)
-    better = at_least_kth(asked.fuse(parts), many, 0.0)
-    ids, parts = ids[better], parts[better]
-    for number, columns in asked.columns.items():
-        if not views[number].exact:
-            parts[:, columns] = views[number].guess_again(
-                asked.vectors(columns), asked.places[columns], ids, _PLANES
-            )
-    guess = asked.fuse(parts)
-    order = np.lexsort((ids, -guess))
-    scores = np.empty_like(parts)
-    done, stop = 0, min(len(ids), max(_FIRST, 4 * k))
-    while done < len(ids):
-        some = np.sort(order[done:stop])
-        scores[some] = _stored_scores(db, asked, ids[some])
-        scanned += len(some)
-        done = stop
-        if done >= len(ids) or _settled(asked, guess, scores, order, done, k):
+    ids, coarse = _align(asked, guessed)
+    chase = _Chase(db, asked, views, ids, coarse)
+    most = _RUNG
+    while True:
+        chase.climb(most)
+        if most >= k:
             break
-        stop = min(len(ids), 2 * done)
-    seen = np.sort(order[:done])
-    return ids[seen], scores[seen], scanned
+        most *= 4
+    seen = np.sort(chase.found())
+    return ids[seen], chase.scores[seen], scanned + len(chase.seen)
 
 
-def _settled(
-    asked: _Asked,
-    guess: Floats,
-    scores: Floats,
-    order: npt.NDArray[np.intp],
-    done: int,
-    k: int,
-) -> bool:
-    """Whether the next guess, with its usual error, stays below the k-th score found."""
-    true = asked.fuse(scores[order[:done]])
-    kth = np.partition(true, done - min(k, done))[done - min(k, done)]
-    # those guessed last resemble the ones to come most
-    error = (true - guess[order[:done]])[done // 2 :]
-    return bool(guess[order[done]] + error.mean() + _DOUBT * error.std() < kth)
+class _Chase:
+    """The search for the best pictures by growing numbers of exact comparisons.
+
+    It climbs from rung to rung: first until the best ``_RUNG`` are settled, then four times as
+    many, and so on. Whatever a later rung finds that an earlier one should have found is left
+    out, so that a longer list always begins with the shorter ones.
+    """
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        asked: _Asked,
+        views: dict[int, View],
+        ids: Ids,
+        coarse: Floats,
+    ) -> None:
+        self._db, self._asked, self._views, self._ids = db, asked, views, ids
+        self._coarse, self._first = coarse, asked.fuse(coarse)
+        self._guess = np.zeros(len(ids), np.float32)
+        self.scores = np.zeros_like(coarse)
+        self.seen = np.empty(0, np.intp)
+        self._rungs: list[tuple[int, int]] = []
+
+    def climb(self, most: int) -> None:
+        """Settle the best ``most``, as well as the guesses allow."""
+        total = len(self._ids)
+        order = self._refine(max(_REFINED, round(_REFINED_SHARE * total), 8 * most))
+        stop = max(_FIRST, 4 * most)
+        while len(order):
+            some = np.sort(order[: max(0, stop - len(self.seen))])
+            order = order[len(some) :]
+            self.scores[some] = _stored_scores(self._db, self._asked, self._ids[some])
+            self.seen = np.concatenate([self.seen, some])
+            if not len(order) or self._settled(order[0], most):
+                break
+            stop = 2 * len(self.seen)
+        self._rungs.append((len(self.seen), most))
+
+    def _refine(self, many: int) -> npt.NDArray[np.intp]:
+        """Guess again at the ``many`` best; those not seen yet, by falling guess, then id."""
+        better = at_least_kth(self._first, many, 0.0)
+        parts = self._coarse[better]
+        for number, columns in self._asked.columns.items():
+            if not self._views[number].exact:
+                parts[:, columns] = self._views[number].guess_again(
+                    self._asked.vectors(columns),
+                    self._asked.places[columns],
+                    self._ids[better],
+                    _PLANES,
+                )
+        self._guess[better] = self._asked.fuse(parts)
+        left = better[~np.isin(better, self.seen)]
+        return left[np.argsort(-self._guess[left], kind="stable")]
+
+    def _settled(self, following: np.intp, most: int) -> bool:
+        """Whether the next guess, with its usual error, stays below the last of the best."""
+        # those guessed last resemble the ones to come most
+        late = self.seen[len(self.seen) // 2 :]
+        error = self._asked.fuse(self.scores[late]) - self._guess[late]
+        highest = self._guess[following] + error.mean() + _DOUBT * error.std()
+        return bool(highest < _kth(self._asked.fuse(self.scores[self.seen]), most))
+
+    def found(self) -> npt.NDArray[np.intp]:
+        """Those compared exactly, less what a rung below has missed."""
+        keep = np.ones(len(self.seen), np.bool_)
+        fused = self._asked.fuse(self.scores[self.seen])
+        margin = 2 * self._asked.error(slack(self._asked.widest))
+        for done, most in self._rungs[:-1]:
+            last = _kth(fused[:done][keep[:done]], most)
+            keep[done:] &= fused[done:] < last - margin
+        return self.seen[keep]
+
+
+def _kth(scores: Floats, k: int) -> float:
+    """The k-th best, or minus infinity where there are fewer."""
+    return (
+        float(np.partition(scores, len(scores) - k)[len(scores) - k])
+        if len(scores) >= k
+        else -np.inf
+    )
 
 
 def _stored_scores(db: sqlite3.Connection, asked: _Asked, ids: Ids) -> Floats:

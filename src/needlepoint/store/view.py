@@ -244,8 +244,12 @@ class View:
         assert self.decoder is not None
         parts = np.empty((len(ids), len(probes)), np.float32)
         for segment, found in zip(self.segments, self.found, strict=True):
-            picks = np.flatnonzero(found & np.isin(segment.ids, ids))
-            rows = np.searchsorted(ids, segment.ids[picks])
+            if not len(segment.ids):
+                continue
+            at = np.searchsorted(segment.ids, ids)
+            at[at == len(segment.ids)] = 0
+            rows = np.flatnonzero((segment.ids[at] == ids) & found[at])
+            picks = at[rows]
             parts[rows] = segment.guess(self.decoder, probes, places, planes, picks)
         return parts
 
@@ -264,6 +268,8 @@ class View:
                 found & np.isin(segment.ids, within)
                 for segment, found in zip(self.segments, self.found, strict=True)
             ]
+        if len(parts) == 1 and keeps[0].all():
+            return self.segments[0].ids, parts[0]
         ids = [s.ids[keep] for s, keep in zip(self.segments, keeps, strict=True)]
         scores = [part[keep] for part, keep in zip(parts, keeps, strict=True)]
         every = np.concatenate([np.empty(0, np.int64), *ids])
