@@ -278,7 +278,7 @@ def _load(folder: Path, device: str, address: Address) -> Any:
     from transformers import AutoModel
     from transformers.utils import logging
 
-    from needlepoint.encoders.vit import ready
+    from needlepoint.encoders.torch_tools import ready
 
     logging.disable_progress_bar()  # one line a model on stderr would pass for our own talk
     model, report = AutoModel.from_pretrained(

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from needlepoint.encoders.torch_tools import causal_mask, mask_for, pick, split_heads
 from needlepoint.encoders.towers import Tensor
-from needlepoint.encoders.vit import causal_mask, mask_for, pick, split_heads
 
 
 class _Layers:

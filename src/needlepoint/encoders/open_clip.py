@@ -267,7 +267,7 @@ def _locate_folder(address: Address) -> Parts:
 def _load(address: Address, parts: Parts, device: str) -> Any:
     import open_clip
 
-    from needlepoint.encoders.vit import ready
+    from needlepoint.encoders.torch_tools import ready
 
     local = parts.model.startswith("local-dir:")
     try:

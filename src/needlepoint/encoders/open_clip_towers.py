@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from needlepoint.encoders.torch_tools import mask_for, pick, resample_positions, split_heads
 from needlepoint.encoders.towers import ImageTower, Tensor
-from needlepoint.encoders.vit import mask_for, pick, resample_positions, split_heads
 
 
 class _Blocks:

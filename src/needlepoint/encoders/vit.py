@@ -8,10 +8,9 @@ over its rows: how much attention each patch gets from the patches.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,15 @@ import torch
 
 from needlepoint.encoders.convenience import EncodesImages, EncodesTexts
 from needlepoint.encoders.preprocess import Preprocess
+from needlepoint.encoders.torch_tools import (
+    OnTorch,
+    array,
+    attention,
+    block_index,
+    check_wants,
+    no_gradient,
+    unit,
+)
 from needlepoint.encoders.towers import ImageTower, TextTower, Tokenize
 from needlepoint.errors import UsageError
 from needlepoint.parts import DenseFeatures, EncoderCard, Floats, ImageFeatures, TextFeatures
@@ -27,45 +35,16 @@ from needlepoint.picture import Pixels
 _IMAGE_WANTS = frozenset({"tokens", "attention", "received"})
 _TEXT_WANTS = frozenset({"tokens", "attention", "ids"})
 
+#: window means projected at a time: thousands of windows must not widen into gigabytes
+_PROJECTED = 4096
+
 #: single-word pairs tried in turn to find the one token a placeholder becomes
 _PROBES = (("dog", "cat"), ("one", "two"), ("a", "b"), ("x", "y"), ("0", "1"))
 
 PLACEHOLDER = "{}"
 
-_Method = TypeVar("_Method", bound=Callable[..., Any])
 
-
-def _no_gradient(method: _Method) -> _Method:
-    """Runs a method of ``_OnTorch`` without gradients and in the precision its card names."""
-
-    @wraps(method)
-    def run(self: _OnTorch, *args: Any, **options: Any) -> Any:
-        half = self.card.extra.get("precision") == "bf16"
-        device = self._device.type
-        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=half):
-            return method(self, *args, **options)
-
-    return cast(_Method, run)
-
-
-class _OnTorch:
-    """What all torch encoders share: the card, the device, and arrays in and out."""
-
-    card: EncoderCard
-
-    def __init__(self, card: EncoderCard, device: str, threads: int | None) -> None:
-        self.card = card
-        self._device = torch.device(device)
-        if threads is not None:
-            if threads < 1:
-                raise UsageError(f"threads: must be at least 1, received {threads}")
-            torch.set_num_threads(threads)  # torch knows one number for the whole process
-
-    def _tensor(self, array: npt.NDArray[Any]) -> Any:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
-
-
-class TorchImages(_OnTorch, EncodesImages):
+class TorchImages(OnTorch, EncodesImages):
     """Vectors of an image tower that can only be asked as a whole (not a plain ViT)."""
 
     def __init__(
@@ -80,7 +59,7 @@ class TorchImages(_OnTorch, EncodesImages):
         self.preprocess = preprocess
         self.forward = forward
 
-    @_no_gradient
+    @no_gradient
     def image_features(
         self, pictures: Sequence[Pixels], *, want: frozenset[str] = frozenset(), block: int = -1
     ) -> ImageFeatures:
@@ -94,11 +73,11 @@ class TorchImages(_OnTorch, EncodesImages):
                 f"want={sorted(want)}: {self.card.address} has no plain vision transformer, so "
                 "only vectors can be had"
             )
-        pixels = self._tensor(self.preprocess.batch(pictures))
-        return ImageFeatures(vector=_unit(self.forward(pixels)))
+        pixels = self.tensor(self.preprocess.batch(pictures))
+        return ImageFeatures(vector=unit(self.forward(pixels)))
 
 
-class TorchViT(_OnTorch, EncodesImages):
+class TorchViT(OnTorch, EncodesImages):
     """Vectors, tokens, attention and maps of cells of a plain Vision Transformer."""
 
     def __init__(
@@ -113,7 +92,7 @@ class TorchViT(_OnTorch, EncodesImages):
         self.preprocess = preprocess
         self.tower = tower
 
-    @_no_gradient
+    @no_gradient
     def image_features(
         self, pictures: Sequence[Pixels], *, want: frozenset[str] = frozenset(), block: int = -1
     ) -> ImageFeatures:
@@ -128,28 +107,28 @@ class TorchViT(_OnTorch, EncodesImages):
         Raises:
             UsageError: an unknown want or block.
         """
-        _check_wants(want, _IMAGE_WANTS)
+        check_wants(want, _IMAGE_WANTS)
         tower = self.tower
-        chosen = _block_index(block, len(tower.blocks))
-        tensor = self._tensor(self.preprocess.batch(pictures))
+        chosen = block_index(block, len(tower.blocks))
+        tensor = self.tensor(self.preprocess.batch(pictures))
         rows, cols = (side // tower.patch for side in tensor.shape[-2:])
         features = ImageFeatures(vector=np.empty(0, np.float32), grid=(rows, cols))
         tokens, context = tower.embed(tensor)
         for index, layer in enumerate(tower.blocks):
             if index == chosen and want & {"attention", "received"}:
-                shares = _attention(*tower.query_key(layer, tokens, context), None)
+                shares = attention(*tower.query_key(layer, tokens, context), None)
                 shares = shares[:, :, tower.prefix :, tower.prefix :]
                 if "attention" in want:
-                    features.attention = _array(shares)
+                    features.attention = array(shares)
                 if "received" in want:
-                    features.received = _array(shares.mean(dim=2))
+                    features.received = array(shares.mean(dim=2))
             tokens = tower.run(layer, tokens, context)
             if index == chosen and "tokens" in want:
-                features.tokens = _array(tokens[:, tower.prefix :])
-        features.vector = _unit(tower.pool(tokens))
+                features.tokens = array(tokens[:, tower.prefix :])
+        features.vector = unit(tower.pool(tokens))
         return features
 
-    @_no_gradient
+    @no_gradient
     def dense_features(self, pixels: Pixels, *, long_side: int) -> DenseFeatures:
         """One picture uint8 ``[H, W, 3]`` as a map of cells, one cell a patch.
 
@@ -160,22 +139,29 @@ class TorchViT(_OnTorch, EncodesImages):
         if long_side < 1:
             raise UsageError(f"long_side: must be at least 1 pixel, received {long_side}")
         tower = self.tower
-        tensor = self._tensor(self.preprocess.grid(pixels, long_side, tower.patch))
+        tensor = self.tensor(self.preprocess.grid(pixels, long_side, tower.patch))
         rows, cols = (side // tower.patch for side in tensor.shape[-2:])
         tokens, context = tower.embed(tensor)
         for layer in tower.blocks[:-1]:
             tokens = tower.run(layer, tokens, context)
-        cells = _array(tower.cells(tokens, context)[0]).reshape(rows, cols, -1)
+        cells = array(tower.cells(tokens, context)[0]).reshape(rows, cols, -1)
         height, width = pixels.shape[:2]
         return DenseFeatures(cells, width / cols, height / rows, width, height)
 
-    @_no_gradient
+    @no_gradient
     def project(self, means: Floats, space: str) -> Floats:
         """Window means float32 ``[..., K]`` of cells to unit vectors ``[..., D]``."""
         known = [s.name for s in self.card.spaces]
         if space not in known:
             raise UsageError(f"space '{space}' is not one of {known} of {self.card.address}")
-        return _unit(self.tower.head(self._tensor(np.asarray(means, np.float32))))
+        rows = np.asarray(means, np.float32).reshape(-1, means.shape[-1])
+        parts = [
+            unit(self.tower.head(self.tensor(rows[start : start + _PROJECTED])))
+            for start in range(0, len(rows), _PROJECTED)
+        ]
+        dim = self.card.dim
+        flat = np.concatenate(parts) if parts else np.empty((0, dim), np.float32)
+        return flat.reshape(*means.shape[:-1], dim)
 
 
 class TorchLook(TorchViT):
@@ -190,29 +176,29 @@ class TorchLook(TorchViT):
         features = super().dense_features(pixels, long_side=long_side)
         return replace(features, lead=features.cells)
 
-    @_no_gradient
+    @no_gradient
     def query_features(self, pictures: Sequence[Pixels]) -> Floats:
         """How a picture is asked with: float32 ``[N, D]``, unit length.
 
         The sum of the unit class token, which whole pictures are stored with, and the unit mean
         of the patch tokens, which places are stored with; it meets both kinds halfway.
         """
-        tensor = self._tensor(self.preprocess.batch(pictures))
+        tensor = self.tensor(self.preprocess.batch(pictures))
         tokens, context = self.tower.embed(tensor)
         for layer in self.tower.blocks[:-1]:
             tokens = self.tower.run(layer, tokens, context)
-        mean = _unit(self.tower.cells(tokens, context).mean(dim=1))
-        whole = _unit(self.tower.pool(self.tower.run(self.tower.blocks[-1], tokens, context)))
-        return _unit(torch.from_numpy(mean + whole))
+        mean = unit(self.tower.cells(tokens, context).mean(dim=1))
+        whole = unit(self.tower.pool(self.tower.run(self.tower.blocks[-1], tokens, context)))
+        return unit(torch.from_numpy(mean + whole))
 
 
-class _ReadsTexts(_OnTorch, EncodesTexts):
+class _ReadsTexts(OnTorch, EncodesTexts):
     """Vectors, tokens, attention and pseudo-words of a text tower."""
 
     text: TextTower
     tokenize: Tokenize
 
-    @_no_gradient
+    @no_gradient
     def text_features(
         self, texts: Sequence[str], *, want: frozenset[str] = frozenset(), block: int = -1
     ) -> TextFeatures:
@@ -224,9 +210,9 @@ class _ReadsTexts(_OnTorch, EncodesTexts):
                 (``[N, H, L, L]``) and ``ids`` (int64 ``[N, L]``).
             block: 0 is the first; negative counts from the last.
         """
-        _check_wants(want, _TEXT_WANTS)
+        check_wants(want, _TEXT_WANTS)
         ids = self.tokenize(texts)
-        tensor = self._tensor(ids)
+        tensor = self.tensor(ids)
         features = self._read(self.text.words(tensor), self.text.where(tensor), want, block)
         if "ids" in want:
             features.ids = ids
@@ -237,12 +223,12 @@ class _ReadsTexts(_OnTorch, EncodesTexts):
         ids: npt.NDArray[np.int64] = self.tokenize(texts)
         return ids
 
-    @_no_gradient
+    @no_gradient
     def token_embeddings(self, ids: npt.NDArray[np.int64]) -> Floats:
         """Embeddings float32 ``[N, L, C]`` of token ids int64 ``[N, L]``, without positions."""
-        return _array(self.text.words(self._tensor(ids)))
+        return array(self.text.words(self.tensor(ids)))
 
-    @_no_gradient
+    @no_gradient
     def encode_embeddings(self, embeddings: Floats, where: npt.NDArray[np.int64]) -> Floats:
         """Vectors float32 ``[N, D]`` of texts given as token embeddings.
 
@@ -251,13 +237,13 @@ class _ReadsTexts(_OnTorch, EncodesTexts):
             where: int64 ``[N]``, position of the token that stands for the text (the end token
                 of CLIP; the last position of SigLIP), as ``text_positions`` gives it.
         """
-        words = self._tensor(np.asarray(embeddings, np.float32))
-        return self._read(words, self._tensor(where), frozenset(), -1).vector
+        words = self.tensor(np.asarray(embeddings, np.float32))
+        return self._read(words, self.tensor(where), frozenset(), -1).vector
 
-    @_no_gradient
+    @no_gradient
     def text_positions(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Position int64 ``[N]`` of the token that stands for each text of ids ``[N, L]``."""
-        positions: npt.NDArray[np.int64] = self.text.where(self._tensor(ids)).cpu().numpy()
+        positions: npt.NDArray[np.int64] = self.text.where(self.tensor(ids)).cpu().numpy()
         return positions
 
     def inject(self, texts: Sequence[str], vectors: Floats) -> Floats:
@@ -304,7 +290,7 @@ class _ReadsTexts(_OnTorch, EncodesTexts):
 
     def _read(self, words: Any, where: Any, want: frozenset[str], block: int) -> TextFeatures:
         tower = self.text
-        chosen = _block_index(block, len(tower.blocks))
+        chosen = block_index(block, len(tower.blocks))
         features = TextFeatures(vector=np.empty(0, np.float32))
         if tower.mask is not None and not want:
             # nothing looks ahead, so what follows the last end token changes no vector
@@ -312,11 +298,11 @@ class _ReadsTexts(_OnTorch, EncodesTexts):
         tokens = tower.start(words)
         for index, layer in enumerate(tower.blocks):
             if index == chosen and "attention" in want:
-                features.attention = _array(_attention(*tower.query_key(layer, tokens), tower.mask))
+                features.attention = array(attention(*tower.query_key(layer, tokens), tower.mask))
             tokens = tower.run(layer, tokens)
             if index == chosen and "tokens" in want:
-                features.tokens = _array(tokens)
-        features.vector = _unit(tower.pool(tokens, where))
+                features.tokens = array(tokens)
+        features.vector = unit(tower.pool(tokens, where))
         return features
 
 
@@ -352,71 +338,3 @@ class TorchPlainClip(TorchImages, _ReadsTexts):
     ) -> None:
         super().__init__(card, preprocess, forward, device, threads)
         self.text, self.tokenize = text, tokenize
-
-
-def ready(model: Any, device: str, precision: str) -> Any:
-    """A loaded float32 model for inference on a device; ``bf16`` halves its large weights."""
-    model = model.eval().to(device)
-    if precision == "bf16":
-        kinds = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.Embedding, torch.nn.MultiheadAttention)
-        for module in model.modules():
-            if isinstance(module, kinds):
-                module.to(torch.bfloat16)
-    return model
-
-
-def split_heads(tokens: Any, heads: int) -> Any:
-    """``[N, T, H * d]`` to ``[N, H, T, d]``."""
-    n, t, width = tokens.shape
-    return tokens.reshape(n, t, heads, width // heads).transpose(1, 2)
-
-
-def mask_for(mask: Any | None, tokens: Any) -> Any | None:
-    """The corner of a mask ``[L, L]`` that fits tokens ``[N, l, C]``, l at most L."""
-    length = tokens.shape[1]
-    return None if mask is None else mask[:length, :length]
-
-
-def pick(tokens: Any, where: Any) -> Any:
-    """The token at position ``where`` ``[N]`` of each row of ``[N, L, C]``, as ``[N, C]``."""
-    return tokens.gather(1, where[:, None, None].expand(-1, 1, tokens.shape[-1]))[:, 0]
-
-
-def resample_positions(positions: Any, grid: tuple[int, int]) -> Any:
-    """Position embeddings ``[S * S, C]`` of a square grid, bicubic, to ``[rows * cols, C]``."""
-    side = round(positions.shape[0] ** 0.5)
-    if grid == (side, side):
-        return positions
-    square = positions.reshape(1, side, side, -1).permute(0, 3, 1, 2)
-    wide = torch.nn.functional.interpolate(square, size=grid, mode="bicubic", align_corners=False)
-    return wide.permute(0, 2, 3, 1).reshape(grid[0] * grid[1], -1)
-
-
-def causal_mask(length: int, device: str) -> Any:
-    """Added to scores ``[L, L]``: minus infinity where a token would look ahead."""
-    return torch.full((length, length), float("-inf"), device=device).triu(1)
-
-
-def _attention(queries: Any, keys: Any, mask: Any) -> Any:
-    scores = queries @ keys.transpose(-1, -2)
-    return torch.softmax(scores if mask is None else scores + mask, dim=-1)
-
-
-def _array(tensor: Any) -> Floats:
-    array: Floats = tensor.to(torch.float32).cpu().numpy()
-    return array
-
-
-def _unit(vectors: Any) -> Floats:
-    return _array(torch.nn.functional.normalize(vectors.to(torch.float32), dim=-1))
-
-
-def _check_wants(want: frozenset[str], allowed: frozenset[str]) -> None:
-    if unknown := sorted(want - allowed):
-        raise UsageError(f"want={unknown} is not known; allowed: {sorted(allowed)}")
-
-
-def _block_index(block: int, count: int) -> int:
-    if not -count <= block < count:
-        raise UsageError(f"block: must lie in {-count} … {count - 1}, received {block}")
-    return block % count

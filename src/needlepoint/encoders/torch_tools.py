@@ -1,0 +1,114 @@
+"""Small things the torch encoders and their towers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from needlepoint.errors import UsageError
+from needlepoint.parts import EncoderCard, Floats
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def no_gradient(method: _Method) -> _Method:
+    """Runs a method of ``OnTorch`` without gradients and in the precision its card names."""
+
+    @wraps(method)
+    def run(self: OnTorch, *args: Any, **options: Any) -> Any:
+        half = self.card.extra.get("precision") == "bf16"
+        device = self.device.type
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=half):
+            return method(self, *args, **options)
+
+    return cast(_Method, run)
+
+
+class OnTorch:
+    """What all torch encoders share: the card, the device, and arrays in and out."""
+
+    card: EncoderCard
+
+    def __init__(self, card: EncoderCard, device: str, threads: int | None) -> None:
+        self.card = card
+        self.device = torch.device(device)
+        if threads is not None:
+            if threads < 1:
+                raise UsageError(f"threads: must be at least 1, received {threads}")
+            torch.set_num_threads(threads)  # torch knows one number for the whole process
+
+    def tensor(self, array: npt.NDArray[Any]) -> Any:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+
+def ready(model: Any, device: str, precision: str) -> Any:
+    """A loaded float32 model for inference on a device; ``bf16`` halves its large weights."""
+    model = model.eval().to(device)
+    if precision == "bf16":
+        kinds = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.Embedding, torch.nn.MultiheadAttention)
+        for module in model.modules():
+            if isinstance(module, kinds):
+                module.to(torch.bfloat16)
+    return model
+
+
+def split_heads(tokens: Any, heads: int) -> Any:
+    """``[N, T, H * d]`` to ``[N, H, T, d]``."""
+    n, t, width = tokens.shape
+    return tokens.reshape(n, t, heads, width // heads).transpose(1, 2)
+
+
+def mask_for(mask: Any | None, tokens: Any) -> Any | None:
+    """The corner of a mask ``[L, L]`` that fits tokens ``[N, l, C]``, l at most L."""
+    length = tokens.shape[1]
+    return None if mask is None else mask[:length, :length]
+
+
+def pick(tokens: Any, where: Any) -> Any:
+    """The token at position ``where`` ``[N]`` of each row of ``[N, L, C]``, as ``[N, C]``."""
+    return tokens.gather(1, where[:, None, None].expand(-1, 1, tokens.shape[-1]))[:, 0]
+
+
+def resample_positions(positions: Any, grid: tuple[int, int]) -> Any:
+    """Position embeddings ``[S * S, C]`` of a square grid, bicubic, to ``[rows * cols, C]``."""
+    side = round(positions.shape[0] ** 0.5)
+    if grid == (side, side):
+        return positions
+    square = positions.reshape(1, side, side, -1).permute(0, 3, 1, 2)
+    wide = torch.nn.functional.interpolate(square, size=grid, mode="bicubic", align_corners=False)
+    return wide.permute(0, 2, 3, 1).reshape(grid[0] * grid[1], -1)
+
+
+def causal_mask(length: int, device: str) -> Any:
+    """Added to scores ``[L, L]``: minus infinity where a token would look ahead."""
+    return torch.full((length, length), float("-inf"), device=device).triu(1)
+
+
+def attention(queries: Any, keys: Any, mask: Any) -> Any:
+    scores = queries @ keys.transpose(-1, -2)
+    return torch.softmax(scores if mask is None else scores + mask, dim=-1)
+
+
+def array(tensor: Any) -> Floats:
+    array: Floats = tensor.to(torch.float32).cpu().numpy()
+    return array
+
+
+def unit(vectors: Any) -> Floats:
+    return array(torch.nn.functional.normalize(vectors.to(torch.float32), dim=-1))
+
+
+def check_wants(want: frozenset[str], allowed: frozenset[str]) -> None:
+    if unknown := sorted(want - allowed):
+        raise UsageError(f"want={unknown} is not known; allowed: {sorted(allowed)}")
+
+
+def block_index(block: int, count: int) -> int:
+    if not -count <= block < count:
+        raise UsageError(f"block: must lie in {-count} … {count - 1}, received {block}")
+    return block % count
