@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from needlepoint.errors import LibraryBusy, LibraryError, LibraryIncompatible, LibraryMissing
+from needlepoint.where_terms import haversine
 
 SCHEMA_VERSION = 1
 DATABASE = "library.sqlite3"
@@ -70,16 +70,6 @@ CREATE TABLE vectors_{0} (
 );
 CREATE INDEX vectors_{0}_seq ON vectors_{0} (seq);
 """
-
-
-def haversine(lat1: float | None, lon1: float | None, lat2: float, lon2: float) -> float | None:
-    """Great-circle distance in kilometres of two places in degrees; None when one is unknown."""
-    if lat1 is None or lon1 is None:
-        return None
-    p1, p2 = math.radians(lat1), math.radians(lat2)
-    turn = math.sin((p2 - p1) / 2) ** 2
-    turn += math.cos(p1) * math.cos(p2) * math.sin(math.radians(lon2 - lon1) / 2) ** 2
-    return 2 * 6371.0088 * math.asin(math.sqrt(min(1.0, turn)))
 
 
 @contextlib.contextmanager
