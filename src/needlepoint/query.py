@@ -181,9 +181,9 @@ class Query:
         """
         if not text.strip():
             raise UsageError("the question is empty; give words, a picture (./photo.jpg) or @id")
-        whole = _existing(text.strip())
-        if whole is not None:
-            return cls((whole,), text)
+        simple = _existing(text.strip()) or _plain(text.strip())
+        if simple is not None:
+            return cls((simple,), text)
         parts = _parse(text)
         if all(part.weight < 0 for part in parts):
             raise pointed(
@@ -267,6 +267,13 @@ def _existing(text: str) -> Part | None:
         numbers, percent = _fragment(_FRAGMENT + box, text, len(path))
         return Part("picture", path, box=numbers, box_percent=percent)
     return None
+
+
+def _plain(text: str) -> Part | None:
+    """What most questions are, known without waiting for the parser: plain words or a path."""
+    if _PLAIN_WORDS.fullmatch(text):
+        return Part("text", text)
+    return Part("picture", text) if _PLAIN_PATH.fullmatch(text) and _pictureish(text) else None
 
 
 def _fragment(fragment: str, text: str, position: int) -> tuple[Box, bool]:

@@ -122,6 +122,7 @@ def test_exit_code_1_when_nothing_matches(library: FakeLibrary, needlepoint: Cal
         (["search", "x", "--open", "--format", "json"], "--open"),
         (["search", "-", "--format", "csv"], "JSON lines"),
         (["search", "-", "--copy-to", "d"], "JSON lines"),
+        (["search", "./"], "needlepoint index ./"),
         (["search", "broken.jpg"], "broken.jpg: not a picture"),
         (["similar", "dog"], "as @1234"),
         (["similar", "@1 + @2"], "as @1234"),
@@ -265,7 +266,13 @@ def test_a_bad_line_does_not_end_the_run(
 
 def test_similar(library: FakeLibrary, needlepoint: Call) -> None:
     assert needlepoint("similar", "@7", "-k", "2", "--where", "year=1").code == 0
-    assert library.asked[0][1] == {"box": None, "k": 2, "where": "year=1", "min_score": None}
+    assert library.asked[0][1] == {
+        "box": None,
+        "k": 2,
+        "where": "year=1",
+        "min_score": None,
+        "model": None,
+    }
     needlepoint("similar", "7#xywh=1,2,3,4")
     assert library.asked[1][1]["box"] == (1, 2, 3, 4)
     needlepoint("similar", "@7#xywh=percent:10,20,30,40")

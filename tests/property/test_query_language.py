@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from needlepoint.errors import UsageError
-from needlepoint.query import Part, Query
+from needlepoint.query import Part, Query, _parse, _plain
 
 # every character, lone surrogates (undecodable bytes of names) included
 anything = st.text(st.characters(), min_size=1, max_size=20).filter(lambda s: bool(s.strip()))
@@ -56,3 +56,14 @@ def test_any_text_is_a_question_or_a_usage_error(text: str) -> None:
         return
     assert any(p.weight > 0 for p in query.parts)
     assert Query.parse(str(query)) == query
+
+
+plainish = st.text(st.sampled_from("ab1_é .-/~:'+#@"), min_size=1, max_size=12)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.one_of(plainish, plainish.map(lambda t: t.strip() + ".jpg"), st.text(max_size=20)))
+def test_the_short_way_means_what_the_parser_means(text: str) -> None:
+    part = _plain(text)
+    if part is not None:
+        assert _parse(text) == (part,)

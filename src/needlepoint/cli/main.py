@@ -126,7 +126,7 @@ def run(argv: Sequence[str]) -> int:
         if args != list(argv):
             _suspect(args)
         done: Any = cli.main(args or ["--help"], prog_name="needlepoint", standalone_mode=False)
-    except ReaderGone:
+    except (ReaderGone, SystemExit):  # click leaves by SystemExit when nobody reads its help
         _silence()
         return EXIT_HITS
     except (click.Abort, KeyboardInterrupt):

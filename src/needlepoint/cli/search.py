@@ -133,6 +133,11 @@ def search(
         raise UsageError("with questions from stdin the answer is JSON lines on stdout only")
     how = None if batch else _How(door, form, print0, target, show, copy_to)
     asked = None if batch else Query.parse(_joined(question))
+    for part in asked.parts if asked is not None else ():
+        if part.kind == "picture" and os.path.isdir(part.file):
+            raise UsageError(
+                f"{part.value} is a folder; to make it searchable: needlepoint index {part.value}"
+            )
     with door.open(create=here and not no_index) as library:
         if here and not no_index:
             with door.talk.progress() as progress:
@@ -145,10 +150,12 @@ def search(
 @click.command("similar", cls=Asking)
 @click.argument("item")
 @answering
+@click.option("--model", metavar="ADDR", help="Compare by this encoder.")
 @common
 def similar(
     door: Door,
     item: str,
+    model: str | None,
     k: int | None,
     form: str | None,
     print0: bool,
@@ -181,6 +188,7 @@ def similar(
             k=door.settings.choose("k", k),
             where=where,
             min_score=_score(door.settings.choose("min_score", min_score)),
+            model=door.settings.choose("model", model),
         )
         return how.deliver(results)
 
