@@ -183,7 +183,7 @@ KINDS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "jpeg_half.jpg": (BAD, lambda: half(encoded("JPEG"))),
     "jpeg_half_progressive.jpg": (BAD, lambda: half(encoded("JPEG", progressive=True))),
     "jpeg_no_end.jpg": (BAD, lambda: encoded("JPEG")[:-2]),
-    "jpeg_zero_tail.jpg": (BAD, lambda: half(encoded("JPEG")) + bytes(6000)),
+    "jpeg_zero_tail.jpg": (BAD, lambda: half(encoded("JPEG")) + bytes(300_000)),
     "jpeg_no_scan.jpg": (BAD, lambda: encoded("JPEG").split(b"\xff\xda")[0] + b"\xff\xd9"),
     "jpeg_many_scans.jpg": (BAD, jpeg_many_scans),
     "jpeg_claims_65500.jpg": (BAD, lambda: jpeg_sized(65500, 65500)),

@@ -253,14 +253,12 @@ def _xmp_bytes(image: Image.Image) -> bytes | None:
 
 
 def _parse_xmp(packet: bytes | None) -> Element | None:
-    """XMP packet to a tree; entities and external references are refused."""
+    """XMP packet to a tree; entities are refused."""
     from defusedxml.ElementTree import fromstring
 
     if not packet or len(packet) > MAX_XMP:
         return None
-    root: Element | None = _quietly(
-        lambda: fromstring(packet.rstrip(b"\x00 \r\n"), forbid_dtd=True), None
-    )
+    root: Element | None = _quietly(lambda: fromstring(packet.rstrip(b"\x00 \r\n")), None)
     return root
 
 

@@ -145,6 +145,7 @@ def open_jpeg(
     memory = working * (7 if layout.components > 1 else 4)
     if layout.buffered:
         memory += 2 * layout.components * width * height  # all coefficients are held at once
+        image.decodermaxblock = 4096  # a few bytes can ask for a pass over the whole picture
     admit(width, height, working, memory)
     exif = exif_of(image)
     return Opened(image, "jpeg", orientation_of(exif), original, exif)
