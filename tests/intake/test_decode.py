@@ -398,8 +398,8 @@ class TestRaw:
         upright = picture(192, 256)
         got = decode(dng(preview=encoded("JPEG", upright), orientation=6))
         assert got.size == (192, 256)
-        if got.pixels.shape == (256, 192, 3):
-            assert np.abs(got.pixels.astype(int) - np.asarray(upright)).mean() < 6
+        assert got.pixels.shape == (256, 192, 3)
+        assert np.abs(got.pixels.astype(int) - np.asarray(upright)).mean() < 6
 
     def test_truncated(self) -> None:
         with pytest.raises(PictureError, match="truncated"):

@@ -51,7 +51,9 @@ def open_raw(
                     raise
     preview.format, preview.exif = "raw", _richer(exif, preview.exif)
     own = preview.orientation
-    if own == 1 and turn != 1 and not _already_turned(preview.original, stored, turn):
+    if _already_turned(preview.original, stored, turn):
+        own = 1  # LibRaw writes the sensor's turn into previews without EXIF, upright or not
+    elif own == 1:
         own = turn
     # the size is the sensor's, told in the preview's own stored orientation
     swapped = (own >= 5) != (turn >= 5)
@@ -60,7 +62,7 @@ def open_raw(
 
 
 def _already_turned(preview: tuple[int, int] | None, stored: tuple[int, int], turn: int) -> bool:
-    """Whether an untagged preview stands upright already (seen only for quarter turns)."""
+    """Whether a preview stands upright already, which shows only for quarter turns."""
     if preview is None or turn < 5:
         return False
     return (preview[0] > preview[1]) != (stored[0] > stored[1])
