@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from needlepoint.errors import UsageError
-from needlepoint.query import Part, Query
+from needlepoint.intake.walk import PICTURE_SUFFIXES
+from needlepoint.query import PICTURE_ENDINGS, Part, Query
 
 
 def parts(text: str) -> list[tuple[object, ...]]:
@@ -232,6 +233,10 @@ def test_coerce_refuses_other_things(bad: object) -> None:
 def test_parts_and_questions_check_themselves(make: object) -> None:
     with pytest.raises(UsageError):
         make()  # type: ignore[operator]
+
+
+def test_every_ending_that_is_indexed_can_be_asked_with() -> None:
+    assert {f".{ending}" for ending in PICTURE_ENDINGS} == PICTURE_SUFFIXES
 
 
 def test_home_is_expanded_only_when_the_file_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:

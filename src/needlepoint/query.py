@@ -31,24 +31,18 @@ from needlepoint.picture import Box, Pixels
 PartKind = Literal["text", "picture", "item"]
 
 MAX_WEIGHT = 1000.0
-_COMMON = ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "dib", "tif", "tiff")
-_OTHER = (
-    "heic",
-    "heif",
-    "hif",
-    "avif",
-    "jp2",
-    "j2k",
-    "jpx",
-    "ppm",
-    "pgm",
-    "pbm",
-    "pnm",
-    "mpo",
-    "apng",
+PICTURE_ENDINGS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        jpg jpeg jpe jfif mpo png apng webp gif bmp dib tif tiff heic heif hif avif
+        jp2 j2k jpx pnm ppm pgm pbm pfm
+        3fr arw cr2 cr3 crw dcr dng erf iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl
+        sr2 srf srw x3f
+        """,
+    )
 )
-_RAW = ("dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf", "pef", "srw")
-PICTURE_ENDINGS = frozenset(_COMMON + _OTHER + _RAW)
+"""Endings (without the dot) that make one word of a question a picture; intake reads these."""
 
 _FRAGMENT = "#xywh="
 _URL = re.compile(r"https?://\S", re.IGNORECASE)

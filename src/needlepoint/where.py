@@ -51,9 +51,20 @@ _ORIENTATIONS = ("landscape", "portrait", "square")
 _SAME_FORMAT = {"jpg": "jpeg", "jpe": "jpeg", "tif": "tiff", "heif": "heic", "jp2": "jpeg2000"}
 _UNITS: dict[str, dict[str, float]] = {
     "size": {
-        "": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12,
-        "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
-        "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
+        "": 1,
+        "b": 1,
+        "k": 10**3,
+        "m": 10**6,
+        "g": 10**9,
+        "t": 10**12,
+        "kb": 10**3,
+        "mb": 10**6,
+        "gb": 10**9,
+        "tb": 10**12,
+        "kib": 2**10,
+        "mib": 2**20,
+        "gib": 2**30,
+        "tib": 2**40,
     },
     "distance": {"": 1, "km": 1, "m": 0.001},
 }
