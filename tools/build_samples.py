@@ -115,7 +115,7 @@ class Builder:
         for photo in PHOTOS:
             image = open_rgb(find_photo(photo, self.roots), (1024, 1024))
             image.thumbnail((960, 960), Image.Resampling.LANCZOS)
-            file = f"photo-{photo.name}.jpg"
+            file = f"pictures/photo-{photo.name}.jpg"
             image.save(self.out / file, quality=76, optimize=True)
             self.credits[file] = (
                 f"“{photo.caption}”, {photo.author}, {photo.licence}; from {photo.source}; reduced"
@@ -280,7 +280,7 @@ class Builder:
                     seen,
                 )
             )
-        file = f"{stem}.jpg"
+        file = f"pictures/{stem}.jpg"
         Image.fromarray(np.rint(pixels).astype(np.uint8), "RGB").save(
             self.out / file, quality=80, optimize=True, **invented_exif(len(self.pictures), placed)
         )
@@ -325,7 +325,7 @@ def main(
     """Build the sample pictures into OUT, which is emptied first."""
     if out.exists():
         shutil.rmtree(out)
-    out.mkdir(parents=True)
+    (out / "pictures").mkdir(parents=True)
     builder = Builder(out, roots, panoramas, work)
     for number in range(tables):
         builder.table(number)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 HEAD = """# Licences of the sample pictures
 
-Nothing here is copyleft. The rendered pictures (`desk-*`, `kitchen-*`, `toys-*`, `yard-*`,
-`queries/*`) and `truth.json` are dedicated to the public domain under
+Nothing here is copyleft. The rendered pictures (`pictures/desk-*`, `kitchen-*`,
+`toys-*`, `yard-*`, and `queries/*`) and `truth.json` are dedicated to the public domain under
 [CC0 1.0](https://creativecommons.org/publicdomain/zero/1.0/). They were made by
 `tools/build_samples.py` from works that are themselves in the public domain:
 
@@ -18,7 +18,7 @@ Nothing here is copyleft. The rendered pictures (`desk-*`, `kitchen-*`, `toys-*`
   1.7.0 (CC0 1.0);
 - the textures `brick`, `grass` and `gravel` of scikit-image (CC0 1.0) as grounds of `yard-*`.
 
-The photographs (`photo-*`) keep their own licences, given below. Those under
+The photographs (`pictures/photo-*`) keep their own licences, given below. Those under
 [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/) and
 [CC BY 2.0](https://creativecommons.org/licenses/by/2.0/) need their author named; the changes made
 are a smaller size and a new JPEG compression.
