@@ -114,6 +114,11 @@ def test_export_refuses_what_it_cannot_do(tiny, tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="not empty"):
         exporting.export(f"hf:{tiny('hf_siglip')}", tmp_path / "full")
     assert (tmp_path / "full" / "holiday.jpg").exists()
+    with pytest.raises(UsageError, match="export writes float32"):
+        exporting.export(f"hf:{tiny('hf_siglip')}+bf16", tmp_path / "half")
+    monkeypatch.setattr(exporting, "find_spec", lambda name: None)
+    with pytest.raises(ModelUnavailable, match="export needs onnx and onnxscript"):
+        exporting.export(f"hf:{tiny('hf_siglip')}", tmp_path / "none")
 
 
 def test_an_export_that_differs_is_an_error(pair, monkeypatch):

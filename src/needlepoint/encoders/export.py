@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import warnings
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from needlepoint.encoders.address import open_encoder, parse
 from needlepoint.encoders.onnx import CARD, FORMAT, IMAGE, TEXT, TOKENIZER, OnnxClip, open_onnx
 from needlepoint.encoders.tokenizer_json import tokenizer_json
 from needlepoint.encoders.vit import TorchClip, TorchImages, TorchPlainClip, TorchViT
-from needlepoint.errors import NeedlepointError, UsageError
+from needlepoint.errors import ModelUnavailable, NeedlepointError, UsageError
 
 TOLERANCE = 1e-4
 """Largest difference of a unit vector's component that an export may have."""
@@ -48,12 +49,18 @@ def export(address: str, folder: str | Path) -> dict[str, Any]:
 
     Raises:
         UsageError: not a torch encoder, or a folder that is not empty.
+        ModelUnavailable: the model, or the packages that write ONNX, are not on this machine.
         NeedlepointError: the files differ from torch by more than ``TOLERANCE``, or the tokenizer
             by one id; nothing of use is left in the folder.
     """
     target = Path(folder).expanduser()
     if target.is_dir() and any(target.iterdir()):
         raise UsageError(f"folder: {target} is not empty; name a new one")
+    absent = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
+    if absent:
+        raise ModelUnavailable(
+            f"export needs {' and '.join(absent)}: pip install 'needlepoint[torch]'"
+        )
     if parse(address).precision:
         raise UsageError(f"model '{address}': export writes float32; leave out '+bf16'")
     encoder = open_encoder(address)
