@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import shutil
 from pathlib import Path
@@ -98,6 +99,20 @@ def test_codes_that_were_changed_are_noticed(tmp_path: Path) -> None:
     data[len(data) // 2] ^= 255
     path.write_bytes(data)
     assert answers(tmp_path) == before
+
+
+def test_no_room_for_a_cache_is_no_reason_not_to_answer(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = answers(library)
+    cache_of(library).unlink()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("needlepoint.store.cache._reserve", full)
+    assert answers(library) == before
+    assert list((library / "cache").iterdir()) == []
 
 
 def test_a_cache_newer_than_a_restored_database_is_not_believed(library: Path) -> None:

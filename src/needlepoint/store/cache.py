@@ -8,16 +8,18 @@ the new one, or none.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import mmap
 import os
 import secrets
+import shutil
 import struct
 import time
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -54,10 +56,13 @@ class NewCache:
         self._start = -(-(_HEAD.size + len(self._header)) // _ALIGN) * _ALIGN
         self._size = self._start + place
         path.parent.mkdir(exist_ok=True)
-        with self._part.open("wb") as file:
-            file.truncate(self._size)
-        with self._part.open("r+b") as file:
-            self._map = mmap.mmap(file.fileno(), self._size)
+        try:
+            with self._part.open("w+b") as file:
+                _reserve(file, self._size)
+                self._map = mmap.mmap(file.fileno(), self._size)
+        except OSError:
+            self.abandon()
+            raise
         self.arrays = _views(self._map, self._start, layout)
 
     def finish(self) -> None:
@@ -78,6 +83,15 @@ class NewCache:
         """Remove what has been written."""
         with contextlib.suppress(OSError):
             self._part.unlink()
+
+
+def _reserve(file: BinaryIO, size: int) -> None:
+    """Claim the room now: a mapped file that finds none while it is filled ends the process."""
+    file.truncate(size)
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+    elif shutil.disk_usage(Path(file.name).parent).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def open_cache(
