@@ -22,6 +22,7 @@ import csv
 import json
 import os
 import platform
+import re
 import resource
 import shutil
 import subprocess
@@ -99,6 +100,7 @@ def build(folder: Path, args: argparse.Namespace) -> dict[str, float]:
     rng = np.random.default_rng(args.seed + 1)
     writing = 0.0
     boxes = rng.integers(0, 1500, (args.regions, 4)).astype(np.float32)
+    folder.mkdir(parents=True, exist_ok=True)
     with SqliteStore.open(folder, create=True) as store:
         card = {"title": "made up"}
         space = Space("look", "made-up", "0" * 16, args.dim, args.codec, "dense", card)
@@ -128,17 +130,24 @@ def build(folder: Path, args: argparse.Namespace) -> dict[str, float]:
         store.optimize()
         caching = time.perf_counter() - began
         sizes = store.stats()["bytes"]
-    return {
-        "write_s": writing,
-        "cache_s": caching,
-        **{f"{k}_mb": v / 1e6 for k, v in sizes.items()},
-    }
+    disk = {f"{name}_mb": size / 1e6 for name, size in sizes.items()}
+    return {"write_s": writing, "cache_s": caching, **disk, "disk_mb": sum(disk.values())}
+
+
+def peak_mb() -> float:
+    """Most memory this program has held; getrusage would count what its parent held as well."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        told = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+        if told:
+            return int(told.group(1)) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def ask(folder: Path, args: argparse.Namespace) -> dict[str, object]:
     """In a fresh process: open and first question, then many, with memory; no exact ones."""
     questions = np.load(folder / "questions.npy")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_mb()
     began = time.perf_counter()
     with SqliteStore.open(folder) as store:
         number = store.spaces()[0].id
@@ -152,7 +161,6 @@ def ask(folder: Path, args: argparse.Namespace) -> dict[str, object]:
             busy.append(time.process_time() - worked)
             ids.append(hits.ids.tolist())
             scanned.append(hits.scanned)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "mode": hits.mode,
         "cold_ms": cold * 1e3,
@@ -160,8 +168,8 @@ def ask(folder: Path, args: argparse.Namespace) -> dict[str, object]:
         "p95_ms": float(np.quantile(wall, 0.95)) * 1e3,
         "p50_cpu_ms": float(np.median(busy)) * 1e3,
         "p95_cpu_ms": float(np.quantile(busy, 0.95)) * 1e3,
-        "max_rss_mb": peak / 1024,
-        "rss_at_start_mb": before / 1024,
+        "max_rss_mb": peak_mb(),
+        "rss_at_start_mb": before,
         "scanned": float(np.median(scanned)),
         "ids": ids,
     }
@@ -234,8 +242,10 @@ def main() -> None:
             "machine": f"{os.cpu_count()}-core-{platform.machine()}",
             "load": round(os.getloadavg()[0], 2),
         }
-        if not (folder / "library.sqlite3").exists():
-            told |= build(folder, args)
+        built = folder / "built.json"
+        if not built.exists():
+            built.write_text(json.dumps(build(folder, args)))
+        told |= json.loads(built.read_text())
         world = World(args.dim, args.like, args.seed, args.other)
         questions = world.questions(np.random.default_rng(args.seed + 2), args.questions)
         np.save(folder / "questions.npy", questions)
