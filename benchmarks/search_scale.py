@@ -99,6 +99,8 @@ def build(folder: Path, args: argparse.Namespace) -> dict[str, float]:
     world = World(args.dim, args.like, args.seed, args.other)
     rng = np.random.default_rng(args.seed + 1)
     writing = 0.0
+    shuffle = np.random.default_rng(args.seed + 3)
+    orders = [shuffle.permutation(args.dim) for _ in range(args.copies)]
     boxes = rng.integers(0, 1500, (args.regions, 4)).astype(np.float32)
     folder.mkdir(parents=True, exist_ok=True)
     with SqliteStore.open(folder, create=True) as store:
@@ -108,7 +110,11 @@ def build(folder: Path, args: argparse.Namespace) -> dict[str, float]:
         root = store.add_root("/pictures")
         with store.writing():
             for start in range(0, args.pictures, BATCH):
-                x = world.pictures(rng, min(BATCH, args.pictures - start), args.regions)
+                count = min(BATCH, args.pictures - start)
+                turn = (start // BATCH) % args.copies
+                if turn == 0:
+                    fresh = world.pictures(rng, count, args.regions)
+                x = fresh[:count] if turn == 0 else fresh[:count, :, orders[turn]]
                 entries = [
                     Entry(
                         FileRecord(
@@ -210,6 +216,13 @@ def main() -> None:
     parser.add_argument("--other", action="store_true", help="questions of another modality")
     parser.add_argument("--questions", type=int, default=100)
     parser.add_argument("--judged", type=int, default=20, help="questions also answered exactly")
+    parser.add_argument(
+        "--copies",
+        type=int,
+        default=1,
+        help="make only every n-th batch; the others are it with its numbers in another order: "
+        "as much to scan, sooner made, with no more of what is asked for",
+    )
     parser.add_argument("--like", help="real region vectors, float32 [n, D], .npy")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--core", type=int, default=1)
@@ -239,6 +252,7 @@ def main() -> None:
             "codec": args.codec,
             "questions": "other modality" if args.other else "same modality",
             "seed": args.seed,
+            "copies": args.copies,
             "machine": f"{os.cpu_count()}-core-{platform.machine()}",
             "load": round(os.getloadavg()[0], 2),
         }
