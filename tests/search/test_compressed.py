@@ -30,13 +30,15 @@ def test_penalties_count_what_differs(planes: int, dim: int) -> None:
     np.testing.assert_allclose(guesses(penalty, ready), expected, atol=1e-4)
 
 
-def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_and_cores_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     words = sign_words_of(rng.standard_normal((1000, 128)))
     ready = bit_probe(0.0, rng.standard_normal(128).astype(np.float32), 2)
     whole = penalties(words, ready)
     monkeypatch.setattr("needlepoint.search.compressed._BLOCK", 7)
-    assert (penalties(words, ready) == whole).all()
+    for cores in (1, 2, 9):
+        monkeypatch.setattr("needlepoint.search.compressed._cores", lambda cores=cores: cores)
+        assert (penalties(words, ready) == whole).all()
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5])

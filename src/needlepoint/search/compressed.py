@@ -12,6 +12,8 @@ and one bit count a word (Gao and Long 2024, "RaBitQ", section 3.3, for the plan
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +23,7 @@ from needlepoint.parts import Floats
 from needlepoint.search.codes import Words, sign_words_of
 
 _BLOCK = 32768  # vectors scanned at once: 256 KB a word, stays in the second-level cache
+_WORKERS = 4  # more do not read memory any faster
 _SHORT = 0.1  # a mean of this length moves the signs of unit vectors little
 _STEPS = np.linspace(0.15, 1.0, 35)  # largest weight kept, in parts of the largest there is
 
@@ -99,26 +102,53 @@ def bit_probe(constant: float, weights: Floats, planes: int) -> BitProbe:
 
 
 def penalties(words: Words, probe: BitProbe) -> npt.NDArray[np.uint16]:
-    """Weight of the signs that differ from the probe's, uint16 ``[T]``, of words ``[W, T]``."""
-    rows, total = words.shape
+    """Weight of the signs that differ from the probe's, uint16 ``[T]``, of words ``[W, T]``.
+
+    Many vectors are shared out among the cores this process may use; the result is the same.
+    """
+    total = words.shape[1]
     found = np.zeros(total, np.uint16)
+    workers = min(_WORKERS, _cores(), total // (8 * _BLOCK))
+    if workers < 2:
+        _count(words, probe, found, 0, 1)
+        return found
+    with ThreadPoolExecutor(workers) as pool:
+        shares = [
+            pool.submit(_count, words, probe, found, first, workers) for first in range(workers)
+        ]
+        for share in shares:
+            share.result()
+    return found
+
+
+def _count(
+    words: Words, probe: BitProbe, found: npt.NDArray[np.uint16], first: int, every: int
+) -> None:
+    """Fill every ``every``-th block of ``found``, from block ``first`` on."""
+    rows, total = words.shape
     size = min(_BLOCK, max(total, 1))
     differ = np.empty(size, np.uint64)
     counts, sums = np.empty(size, np.uint8), np.empty(size, np.uint8)
-    for start in range(0, total, size):
+    for start in range(first * size, total, every * size):
         stop = min(total, start + size)
         bits, count = differ[: stop - start], counts[: stop - start]
         few, out = sums[: stop - start], found[start:stop]
         for p, mask in enumerate(probe.masks):
-            for first in range(0, rows, 3):  # three counts of at most 64 fit into a byte
-                for row in range(first, min(first + 3, rows)):
+            for group in range(0, rows, 3):  # three counts of at most 64 fit into a byte
+                for row in range(group, min(group + 3, rows)):
                     np.bitwise_xor(words[row, start:stop], probe.signs[row], out=bits)
                     np.bitwise_and(bits, mask[row], out=bits)
-                    np.bitwise_count(bits, out=few if row == first else count)
-                    if row > first:
+                    np.bitwise_count(bits, out=few if row == group else count)
+                    if row > group:
                         np.add(few, count, out=few)
                 out += np.left_shift(few, p, dtype=np.uint16) if p else few
-    return found
+
+
+def _cores() -> int:
+    """Cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def guesses(penalty: npt.NDArray[np.uint16], probe: BitProbe) -> Floats:
