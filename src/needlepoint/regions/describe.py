@@ -14,7 +14,7 @@ from needlepoint.picture import Picture, Pixels
 from needlepoint.regions.dense import representatives, span_boxes, window_means, window_spans
 from needlepoint.regions.recipe import Recipe
 
-WINDOW_SIZES = (1, 2, 3, 4, 5, 6)
+WINDOW_SIZES = (1, 2, 3, 5)
 """Sides of the windows in cells."""
 
 
