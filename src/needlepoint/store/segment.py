@@ -14,7 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from needlepoint.parts import Floats
-from needlepoint.search.codes import Codes, code_bytes, decode, finer, lengths, sign_words, unpack
+from needlepoint.search.codes import (
+    Codes,
+    Words,
+    code_bytes,
+    decode,
+    finer,
+    lengths,
+    sign_words,
+    unpack,
+)
 from needlepoint.search.compressed import SignDecoder, bit_probe, fit_decoder, guesses, penalties
 from needlepoint.search.exact import Offsets, scan, segment_max
 from needlepoint.store.base import Ids, Space
@@ -123,7 +132,7 @@ class Segment:
             starts = np.cumsum(sizes) - sizes
             # column numbers of all vectors of the picked pictures, one picture after the other
             columns = np.arange(int(sizes.sum())) + np.repeat(first - starts, sizes)
-            words = words[:, columns]
+            words = _columns(words, columns)
         found = np.empty((len(starts), len(probes)), np.float32)
         if not len(starts):
             return found
@@ -132,9 +141,17 @@ class Segment:
             if places[v]:
                 least = np.minimum.reduceat(penalties(words, ready), starts)
             else:
-                least = penalties(np.ascontiguousarray(words[:, starts]), ready)
+                least = penalties(_columns(words, starts), ready)
             found[:, v] = guesses(least, ready)
         return found
+
+
+def _columns(words: Words, columns: npt.NDArray[np.int64]) -> Words:
+    """Some columns of ``words`` in an array whose rows are contiguous, for quick scanning."""
+    chosen = np.empty((len(words), len(columns)), np.uint64)
+    for row, out in zip(words, chosen, strict=True):
+        np.take(row, columns, out=out, mode="clip")  # "clip" skips the bounds check
+    return chosen
 
 
 def shapes_of(space: Space, pictures: int, regions: int, bits: bool) -> Shapes:
