@@ -9,7 +9,8 @@ environment is not given, its rows are left out.
     python benchmarks/peer_clip.py --rclip R/bin/python
 
 Each contender is a fresh process, warmed on eight other pictures; rounds go round all contenders
-in turn, and the median over rounds counts. Writes ``results/peer-clip-2-core-x86_64.csv``.
+in turn, and the median over rounds counts. ``highest_load`` above about 3 tells that others used the
+machine meanwhile: then only processor times say something. Writes ``results/peer-clip-2-core-x86_64.csv``.
 """
 
 from __future__ import annotations
@@ -118,6 +119,33 @@ def index_needlepoint(work: Path, address: str) -> dict[str, float]:
         report = library.index([work / "pictures"], model=address, regions="none")
         used = time.process_time() - used
     return {"pictures": report.added, "seconds": report.seconds, "cpu": used}
+
+
+def index_pipeline(work: Path, address: str) -> dict[str, float]:
+    """Decoding and encoding in batches of four, a thread a batch, one core a thread; no store."""
+    allow_torchvision()
+    from concurrent.futures import ThreadPoolExecutor
+
+    from needlepoint.encoders.address import open_encoder
+    from needlepoint.intake.decode import decode
+
+    encoder = open_encoder(address, threads=1)
+    side = 2 * encoder.card.input_size
+
+    def job(chunk: list[Path]) -> int:
+        encoder.image_features([decode(str(p), at_least=side).pixels for p in chunk])
+        return len(chunk)
+
+    def run(folder: Path) -> int:
+        paths = sorted(folder.iterdir())
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return sum(pool.map(job, [paths[i : i + 4] for i in range(0, len(paths), 4)]))
+
+    run(work / "warm")
+    started, used = time.monotonic(), time.process_time()
+    count = run(work / "pictures")
+    seconds = time.monotonic() - started
+    return {"pictures": count, "seconds": seconds, "cpu": time.process_time() - used}
 
 
 def index_loop(work: Path, batch: int) -> dict[str, float]:
@@ -237,6 +265,9 @@ def contenders(work: Path, rclip: str | None) -> dict[str, list[str]]:
         "needlepoint float32": [*mine, "index_needlepoint", model],
         "needlepoint bf16": [*mine, "index_needlepoint", model + "+bf16"],
         "needlepoint onnx float32": [*mine, "index_needlepoint", f"onnx:{work / 'onnx'}"],
+        "needlepoint pipeline float32": [*mine, "index_pipeline", model],
+        "needlepoint pipeline bf16": [*mine, "index_pipeline", model + "+bf16"],
+        "needlepoint pipeline onnx": [*mine, "index_pipeline", f"onnx:{work / 'onnx'}"],
         "open_clip loop, batch 1": [*mine, "index_loop", "1"],
         "open_clip loop, batch 32": [*mine, "index_loop", "32"],
     }
@@ -266,6 +297,7 @@ def measure(arguments: argparse.Namespace) -> None:
             told = ask(command, work)
             assert told["pictures"] == arguments.pictures, (name, told)
             rates.setdefault(name, []).append(told["pictures"] / told["seconds"])
+            arguments.load = max(getattr(arguments, "load", 0.0), os.getloadavg()[0])
             costs.setdefault(name, []).append(told["cpu"] / told["pictures"] * 1e3)
             print(
                 f"{name}: {rates[name][-1]:.2f} pictures/s, {costs[name][-1]:.0f} ms of processor "
@@ -274,7 +306,12 @@ def measure(arguments: argparse.Namespace) -> None:
             )
     model = f"open_clip:local-dir:{work / 'model'}"
     mine = [sys.executable, __file__, "--work", str(work), "--run", "query_needlepoint"]
-    queries = {"needlepoint float32": [*mine, model, str(arguments.gallery)]}
+    queries = {
+        "needlepoint float32": [*mine, model, str(arguments.gallery)],
+        "needlepoint float32, OMP_NUM_THREADS=1": [
+            "env", "OMP_NUM_THREADS=1", *mine, model, str(arguments.gallery)
+        ],
+    }  # fmt: skip
     if arguments.rclip:
         queries["rclip 3.3.0 (its own code)"] = [
             arguments.rclip, "-c", RCLIP, str(work), "query", str(arguments.gallery)
@@ -305,13 +342,13 @@ def write(
             beside = middle / statistics.median(table[peer]) if peer in table else float("nan")
             beside = beside if more_is_better else 1 / beside
             numbers = [f"{v:.2f}" for v in (middle, min(found), max(found), beside)]
-            rows.append([task, name, count, unit, *numbers])
+            rows.append([task, name, count, unit, *numbers, f"{arguments.load:.1f}"])
     target = HERE / "results" / f"peer-clip-{os.cpu_count()}-core-{platform.machine()}.csv"
     target.parent.mkdir(exist_ok=True)
     with target.open("w", newline="") as stream:
         out = csv.writer(stream)
         out.writerow(["task", "contender", "pictures", "unit", "median", "lowest", "highest",
-                      "times_better_than_rclip"])  # fmt: skip
+                      "times_better_than_rclip", "highest_load"])  # fmt: skip
         out.writerows(rows)
     print(target.read_text())
 
