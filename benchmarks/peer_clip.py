@@ -9,8 +9,9 @@ environment is not given, its rows are left out.
     python benchmarks/peer_clip.py --rclip R/bin/python
 
 Each contender is a fresh process, warmed on eight other pictures; rounds go round all contenders
-in turn, and the median over rounds counts. ``highest_load`` above about 3 tells that others used the
-machine meanwhile: then only processor times say something. Writes ``results/peer-clip-2-core-x86_64.csv``.
+in turn, and the median over rounds counts. ``highest_load`` above about 3 tells that others used
+the machine meanwhile: then only processor times say something.
+Writes ``results/peer-clip-2-core-x86_64.csv``.
 """
 
 from __future__ import annotations
