@@ -340,8 +340,8 @@ def test_damaged_pages_are_an_error_and_the_file_stays(tmp_path: Path) -> None:
         made, _ = filled(store, 400, dim=64, regions=8)
     path = tmp_path / DATABASE
     data = bytearray(path.read_bytes())
-    for page in range(8, len(data) // 4096):
-        data[page * 4096 : page * 4096 + 300] = bytes(300)
+    for place in range(64 * 1024, len(data), 2048):
+        data[place : place + 300] = bytes(300)
     path.write_bytes(data)
     with SqliteStore.open(tmp_path) as store:
         assert store.check() != []
