@@ -61,13 +61,11 @@ class EncoderCard:
     abilities: tuple[str, ...] = ()
     """Subset of ``text``, ``dense``, ``tokens``, ``attention``, ``inject``."""
     limits: str = ""
-    concurrent: bool = False
-    """Passes may run side by side, one core each; otherwise pictures are given in batches."""
     extra: dict[str, Any] = field(default_factory=dict)
 
     #: fields that say nothing about the numbers an encoder makes
     _TALK = frozenset(
-        {"title", "licence", "languages", "size_mb", "limits", "abilities", "address", "concurrent"}
+        {"title", "licence", "languages", "size_mb", "limits", "abilities", "address"}
     )
 
     def facts(self) -> dict[str, Any]:

@@ -59,7 +59,11 @@ Ranking = list[tuple[str, Box | None]]
 
 
 def score_needles(
-    truth: Truth, answer: Callable[[SceneQuery], Ranking], *, questions: Sequence[SceneQuery]
+    truth: Truth,
+    answer: Callable[[SceneQuery], Ranking],
+    *,
+    questions: Sequence[SceneQuery],
+    by: Literal["object_id", "name"] = "object_id",
 ) -> NeedleScore:
     """Score complete rankings of a set's pictures.
 
@@ -67,11 +71,12 @@ def score_needles(
         truth: the set.
         answer: gives the ranking of all pictures for one question.
         questions: which questions to ask.
+        by: whether a question is about one thing or about all things of a name.
     """
     boxes: dict[tuple[str, str], list[Box]] = {}
     for picture in truth.pictures:
         for thing in picture.objects:
-            boxes.setdefault((picture.file, thing.object_id), []).append(thing.box)
+            boxes.setdefault((picture.file, getattr(thing, by)), []).append(thing.box)
     ap, r1, r5, r10, hits = [], [], [], [], []
     for question in questions:
         ranking = answer(question)
@@ -83,7 +88,7 @@ def score_needles(
         r10.append(hit_at_k(files, positives, 10))
         for file, box in ranking:
             if file in positives:
-                targets = boxes[(file, question.object_id)]
+                targets = boxes[(file, getattr(question, by))]
                 found = box is not None and any(centre_inside(box, t) for t in targets)
                 hits.append(float(found))
     return NeedleScore(*(tuple(map(float, column)) for column in (ap, r1, r5, r10, hits)))
@@ -123,7 +128,8 @@ def ask_library(library: Library, folder: Path, truth: Truth, asked: Asked) -> N
             SceneQuery(q.file, q.object_id, q.name, tuple(sorted(holders[q.name])))
             for q in named.values()
         ]
-    return score_needles(truth, answer, questions=questions)
+    by: Literal["object_id", "name"] = "name" if asked == "words" else "object_id"
+    return score_needles(truth, answer, questions=questions, by=by)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -31,10 +31,10 @@ _MODELS = (
     KnownModel(
         "builtin",
         "Built-in concept search",
-        50,
-        "see NOTICE",
+        42,
+        "Apache-2.0",
         ("en",),
-        0,
+        384,
         ("pictures", "places"),
         "in the wheel; no torch, no network; words cover about a thousand everyday things",
         ("places",),

@@ -16,10 +16,21 @@ from needlepoint.errors import LibraryBusy, LibraryIncompatible, UsageError
 from needlepoint.intake.decode import decode
 from needlepoint.library.roster import BUILTIN, Asks, Roster
 from needlepoint.methods.card import MethodCard, find_method
-from needlepoint.parts import Calibrated, Calibration, Encoder, Floats, QueryEncoder, TextEncoder
+from needlepoint.parts import (
+    Calibrated,
+    Calibration,
+    DenseEncoder,
+    Encoder,
+    Floats,
+    QueryEncoder,
+    TextEncoder,
+)
 from needlepoint.picture import Box, Picture, Pixels
 from needlepoint.query import Part, Query
+from needlepoint.regions.describe import WINDOW_SIZES, dense_map
 from needlepoint.regions.focus import cut, focus
+from needlepoint.regions.heat import Heat, heat, unpack_map
+from needlepoint.regions.recipe import Recipe
 from needlepoint.results import Hit, Results
 from needlepoint.store.base import Ids, Probe, Space, StoreHits
 from needlepoint.store.sqlite import SqliteStore
@@ -98,6 +109,28 @@ class Asker:
             exact=found.exact,
             decode=decode,
         )
+
+    def heat(self, number: int, query: Query, model: str | None) -> Heat:
+        """One question of one picture part held against every window of one picture."""
+        if len(query.parts) != 1 or query.parts[0].kind == "text":
+            raise UsageError(
+                f"a heat map needs a question with one picture, piece or item. Received: {query}"
+            )
+        asked = self._prepare(query.parts[0], model, None, True)
+        path = self.path_of(number)
+        stored = self._store.get_blob(number, f"map:{asked.space.name}")
+        if stored is not None:
+            return heat(unpack_map(stored), asked.probe.vector, WINDOW_SIZES)
+        encoder = self._roster.open(asked.space.encoder)
+        recipe = Recipe.parse(asked.space.recipe)
+        if recipe.kind != "dense" or not isinstance(encoder, DenseEncoder):
+            raise LibraryIncompatible(
+                f"a heat map needs dense regions; this library has {recipe} for "
+                f"{asked.space.encoder}. Run `needlepoint index --regions dense` into a new "
+                "--library."
+            )
+        features = dense_map(encoder, decode(path, at_least=recipe.long_side), recipe)
+        return heat(features, asked.probe.vector, WINDOW_SIZES)
 
     # -- parts to probes
 

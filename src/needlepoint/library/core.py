@@ -21,6 +21,7 @@ from needlepoint.library.roster import BUILTIN, Asks, Roster
 from needlepoint.parts import Encoder
 from needlepoint.picture import Box
 from needlepoint.query import Part, Query
+from needlepoint.regions.heat import Heat
 from needlepoint.regions.recipe import Recipe
 from needlepoint.results import Results
 from needlepoint.store.base import Space
@@ -99,6 +100,7 @@ class Library:
         model: str | None = None,
         regions: str | None = None,
         detail: str | None = None,
+        keep_map: bool = False,
         dry_run: bool = False,
         progress: Callable[[Progress], None] | None = None,
         warn: Callable[[str], None] | None = None,
@@ -111,6 +113,8 @@ class Library:
             model: encoder address; None for the one used last, at first ``builtin``.
             regions: ``none``, ``dense``, ``dense:R`` or ``windows:N``; recorded in the library.
             detail: ``1x`` or ``2x`` input size of the dense pass; recorded in the library.
+            keep_map: keep the compressed map of every picture (about 36 KB), so that heat maps
+                need no picture file; recorded in the library.
             dry_run: only tell what would be done.
             progress: called after every acknowledged batch.
             warn: called with one sentence for each picture that cannot be read.
@@ -132,7 +136,7 @@ class Library:
                 raise UsageError(f"`sources` names {source!r}, which does not exist.")
         address = str(parse(model)) if model else self._store.get_meta("use.index") or BUILTIN
         encoder = self._roster.open(address)
-        recipe = self._recipe(encoder, address, regions, detail)
+        recipe = self._recipe(encoder, address, regions, detail, keep_map)
         spaces = self._spaces(encoder, address, recipe, dry_run=dry_run)
         if not dry_run:
             self._store.set_meta("use.index", address)
@@ -170,15 +174,20 @@ class Library:
         return any(path == root for root, _ in self._store.roots().values())
 
     def _recipe(
-        self, encoder: Encoder, address: str, regions: str | None, detail: str | None
+        self,
+        encoder: Encoder,
+        address: str,
+        regions: str | None,
+        detail: str | None,
+        keep_map: bool,
     ) -> Recipe:
         """The policy asked for, or the one this encoder was indexed with here, or the default."""
         stored = next((s.recipe for s in self._store.spaces() if s.encoder == address), None)
-        if regions is None and detail is None:
+        if regions is None and detail is None and not keep_map:
             default = "dense" if "dense" in encoder.card.abilities else "none"
             return Recipe.parse(stored or default)
         kind = regions or (stored or "dense").partition("@")[0]
-        recipe = Recipe.parse(kind, detail)
+        recipe = Recipe.parse(kind, detail, keep_map=keep_map)
         if stored is not None and str(recipe) != stored:
             raise LibraryIncompatible(
                 f"`regions`/`detail` ask for {recipe}, but {self.path} was indexed with {stored} "
@@ -252,6 +261,22 @@ class Library:
         query = Query((Part("item", str(number), box=box),), f"@{number}")
         options = Options(k, where, min_score, _canonical(model), without=(number,))
         return self._asker.ask(query, options)
+
+    def heat(self, number: int, query: Any, *, model: str | None = None) -> Heat:
+        """Where in one picture the answer to a question lies: every window, not only the kept ones.
+
+        Reads the compressed map where the library keeps it, else decodes the picture again.
+
+        Args:
+            number: id of the picture.
+            query: a question with one part: a picture, a piece or an item. (Words have no map.)
+            model: encoder; None for the one that answers pictures.
+
+        Raises:
+            UsageError: no such item, or the question has several parts or words.
+            PictureError: the picture has to be read and cannot be.
+        """
+        return self._asker.heat(number, Query.coerce(query), _canonical(model))
 
     def picture(self, number: int) -> dict[str, Any]:
         """Path, facts and state of one library item.

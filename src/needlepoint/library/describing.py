@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
@@ -16,8 +17,8 @@ from needlepoint.picture import Picture
 from needlepoint.regions.describe import Description, describe
 from needlepoint.regions.recipe import Recipe
 
-BATCH = 8
-"""Pictures in one call of an encoder that works on batches."""
+BATCH = 4
+"""Pictures one worker takes at a time: enough for an encoder that likes batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,72 +49,48 @@ def describe_files(
         recipe: region policy.
         paths: absolute paths.
         known: digests whose vectors are stored already; such files are decoded but not encoded.
-        workers: threads.
+        workers: threads; each decodes and encodes, so the encoder runs on one core a pass.
     """
     side = recipe.long_side if recipe.kind == "dense" else 2 * encoder.card.input_size
 
-    def open_one(path: str) -> Described:
-        try:
-            picture = decode(path, at_least=side)
-        except PictureError as error:
-            return Described(path, None, [], error.reason)
-        return Described(path, picture, [])
-
-    def fresh(one: Described) -> bool:
-        return one.picture is not None and one.picture.extra["digest"] not in known
-
-    def whole_job(path: str) -> Described:
-        one = open_one(path)
-        if one.picture is None or not fresh(one):
-            return one
-        found = describe(encoder, [one.picture], recipe)[0]
-        return Described(path, _light(one.picture), found)
+    def job(some: list[str]) -> list[Described]:
+        opened = [_open(path, side) for path in some]
+        fresh = [p for _, p, _ in opened if p is not None and p.extra["digest"] not in known]
+        found = iter(describe(encoder, fresh, recipe) if fresh else [])
+        return [
+            Described(
+                path,
+                None if picture is None else _light(picture),
+                next(found) if any(picture is one for one in fresh) else [],
+                reason,
+            )
+            for path, picture, reason in opened
+        ]
 
     with ThreadPoolExecutor(max(1, workers), thread_name_prefix="needlepoint") as pool:
         try:
-            if encoder.card.concurrent:
-                yield from _in_order(pool, whole_job, paths, 2 * workers)
-                return
-            batch: list[Described] = []
-            for one in _in_order(pool, open_one, paths, 2 * BATCH):
-                batch.append(one)
-                if len(batch) == BATCH:
-                    yield from _describe_batch(encoder, recipe, batch, fresh)
-                    batch = []
-            yield from _describe_batch(encoder, recipe, batch, fresh)
+            waiting: deque[Future[list[Described]]] = deque()
+            for some in _chunks(paths):
+                waiting.append(pool.submit(job, some))
+                if len(waiting) > 2 * workers:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _in_order(
-    pool: ThreadPoolExecutor,
-    job: Callable[[str], Described],
-    paths: Iterable[str],
-    ahead: int,
-) -> Iterator[Described]:
-    """Results in the order of ``paths``, never more than ``ahead`` of them waiting."""
-    waiting: deque[Future[Described]] = deque()
-    for path in paths:
-        waiting.append(pool.submit(job, path))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+def _open(path: str, side: int) -> tuple[str, Picture | None, str]:
+    try:
+        return path, decode(path, at_least=side), ""
+    except PictureError as error:
+        return path, None, error.reason
 
 
-def _describe_batch(
-    encoder: Encoder,
-    recipe: Recipe,
-    batch: list[Described],
-    fresh: Callable[[Described], bool],
-) -> Iterator[Described]:
-    pictures = [one.picture for one in batch if one.picture is not None and fresh(one)]
-    found = iter(describe(encoder, pictures, recipe) if pictures else [])
-    for one in batch:
-        if one.picture is not None and fresh(one):
-            yield Described(one.path, _light(one.picture), next(found))
-        else:
-            yield one
+def _chunks(paths: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(paths)
+    while some := list(islice(rest, BATCH)):
+        yield some
 
 
 def _light(picture: Picture) -> Picture:

@@ -276,6 +276,7 @@ class Indexer:
                     FileRecord(file.root, file.path, file.size, file.mtime_ns, content),
                     outcome.picture.facts,
                     rows,
+                    tuple((f"map:{d.space}", d.map) for d in outcome.descriptions if d.map),
                 )
             )
             self.report.copied += not outcome.descriptions

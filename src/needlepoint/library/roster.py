@@ -26,8 +26,7 @@ class Roster:
         """The encoder at an address, loaded once."""
         if address not in self._open:
             # One core a pass: several passes run side by side while indexing.
-            threads = 1 if address == BUILTIN else None
-            self._open[address] = open_encoder(address, threads=threads)
+            self._open[address] = open_encoder(address, threads=1)
         return self._open[address]
 
     def use(self, address: str, asks: Asks) -> None:

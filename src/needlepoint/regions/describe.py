@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from needlepoint.errors import UsageError
-from needlepoint.parts import DenseEncoder, Encoder, Floats
+from needlepoint.parts import DenseEncoder, DenseFeatures, Encoder, Floats
 from needlepoint.picture import Picture, Pixels
 from needlepoint.regions.dense import representatives, span_boxes, window_means, window_spans
+from needlepoint.regions.heat import pack_map
 from needlepoint.regions.recipe import Recipe
 
 WINDOW_SIZES = (1, 2, 3, 5)
@@ -20,12 +21,16 @@ WINDOW_SIZES = (1, 2, 3, 5)
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """One picture in one space: ``whole`` ``[D]``, ``regions`` ``[R, D]``, ``boxes`` ``[R, 4]``."""
+    """One picture in one space: ``whole`` ``[D]``, ``regions`` ``[R, D]``, ``boxes`` ``[R, 4]``.
+
+    ``map`` holds the compressed map of the space where the recipe keeps it.
+    """
 
     space: str
     whole: Floats
     regions: Floats
     boxes: Floats
+    map: bytes | None = None
 
 
 def describe(
@@ -64,6 +69,18 @@ def describe(
     ]
 
 
+def dense_map(encoder: DenseEncoder, picture: Picture, recipe: Recipe) -> DenseFeatures:
+    """The map of one picture under a recipe, its geometry in pixels of the upright original."""
+    features = encoder.dense_features(picture.pixels, long_side=recipe.long_side)
+    return replace(
+        features,
+        step_x=features.step_x * picture.scale_x,
+        step_y=features.step_y * picture.scale_y,
+        width=picture.size[0],
+        height=picture.size[1],
+    )
+
+
 def _vectors(encoder: Encoder, pixels: Sequence[Pixels]) -> dict[str, Floats]:
     """Vectors ``[N, D]`` of N pictures by space."""
     features = encoder.image_features(pixels)
@@ -73,7 +90,7 @@ def _vectors(encoder: Encoder, pixels: Sequence[Pixels]) -> dict[str, Floats]:
 def _dense(encoder: DenseEncoder, picture: Picture, recipe: Recipe) -> list[Description]:
     """One pass, all windows, ``count`` representatives with the box of their nearest window."""
     wholes = _vectors(encoder, [picture.pixels])
-    features = encoder.dense_features(picture.pixels, long_side=recipe.long_side)
+    features = dense_map(encoder, picture, recipe)
     rows, cols = features.cells.shape[:2]
     spans = window_spans(rows, cols, WINDOW_SIZES)
     lead, *further = encoder.card.spaces
@@ -84,8 +101,8 @@ def _dense(encoder: DenseEncoder, picture: Picture, recipe: Recipe) -> list[Desc
         windows /= np.maximum(np.linalg.norm(windows, axis=1, keepdims=True), 1e-12)
     chosen = representatives(windows, recipe.count)
     boxes = span_boxes(spans[chosen.nearest], features)
-    boxes *= np.array([picture.scale_x, picture.scale_y] * 2, np.float32)
-    found = [Description(lead.name, wholes[lead.name][0], chosen.vectors, boxes)]
+    kept = pack_map(features) if recipe.keep_map else None
+    found = [Description(lead.name, wholes[lead.name][0], chosen.vectors, boxes, kept)]
     if further:
         means = window_means(features.cells, spans[chosen.nearest])
         found += [

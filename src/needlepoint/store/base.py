@@ -63,11 +63,15 @@ class VectorRow:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """All that one indexed picture brings: written in one transaction or not at all."""
+    """All that one indexed picture brings: written in one transaction or not at all.
+
+    ``blobs`` are optional (kind, bytes) pairs, such as compressed maps.
+    """
 
     file: FileRecord
     facts: Facts
     vectors: tuple[VectorRow, ...]
+    blobs: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,6 +149,8 @@ class SqliteStore(Upkeep):
                 f"INSERT OR REPLACE INTO vectors_{space:d} VALUES (?, ?, ?, ?, ?, ?)",
                 (picture, seq, *stored),
             )
+        for kind, data in entry.blobs:
+            db.execute("INSERT OR REPLACE INTO blobs VALUES (?, ?, ?)", (picture, kind, data))
         return picture
 
     def _drop_vectors(self, picture: int, seq: int) -> None:

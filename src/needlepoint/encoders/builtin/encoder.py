@@ -15,6 +15,7 @@ from needlepoint.encoders.builtin.words import Concepts, Sentences, unit
 from needlepoint.encoders.convenience import EncodesImages, EncodesTexts
 from needlepoint.errors import UsageError
 from needlepoint.parts import (
+    Calibration,
     DenseFeatures,
     EncoderCard,
     Floats,
@@ -106,6 +107,22 @@ class BuiltinEncoder(EncodesImages, EncodesTexts):
             names["basis"].astype(np.float32),
             float(names["temperature"]),
         )
+
+    @cached_property
+    def _calibrations(self) -> dict[str, Calibration]:
+        arrays = load_arrays("calibration.npz")
+        found = {}
+        for space in self.card.spaces:
+            slope, intercept, cutoff = (
+                float(arrays[f"{space.name}_{part}"]) for part in ("slope", "intercept", "cutoff")
+            )
+            cohort = arrays[f"{space.name}_cohort"].astype(np.float32)
+            found[space.name] = Calibration(cohort, slope, intercept, cutoff)
+        return found
+
+    def calibration(self, space: str) -> Calibration | None:
+        """What a score of a question means; fitted on scenes that are in no reported figure."""
+        return self._calibrations.get(space)
 
     def cells(self, pixels: Pixels, long_side: int) -> Floats:
         """The raw map float32 ``[rows, cols, 1280]`` of one picture at a long side in pixels."""

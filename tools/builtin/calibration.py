@@ -1,0 +1,125 @@
+"""calibration.npz: what scores mean, per space: a cohort of unrelated pictures and two numbers.
+
+The cohort is drawn from scenes of the ``fit`` split. Slope and intercept of the logistic curve are
+fitted on the ``dev`` scenes (every question with every picture), and the cut-off is the highest
+probability that turns away at most ``MISSED`` of the questions that do have an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from needlepoint.bench.needle import load_truth
+from needlepoint.encoders.builtin.encoder import BuiltinEncoder
+from needlepoint.intake.decode import decode
+from needlepoint.parts import Calibration, Floats
+from needlepoint.regions.describe import describe
+from needlepoint.regions.focus import focus
+from needlepoint.regions.recipe import Recipe
+
+COHORT = 64
+"""Pictures of the cohort, half from each scene folder."""
+MISSED = 0.05
+SPACES = ("look", "words")
+
+Pair = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Standardised scores ``[Q * N]``, whether each is right, and the best score a question ``[Q]``."""
+
+
+def vectors_of(encoder: BuiltinEncoder, files: Sequence[Path]) -> dict[str, Floats]:
+    """For each space float32 ``[N, 1 + R, D]``: whole and region vectors of N pictures."""
+    rows: dict[str, list[Floats]] = {name: [] for name in SPACES}
+    recipe = Recipe.parse("dense")
+    for file in files:
+        for found in describe(encoder, [decode(file)], recipe)[0]:
+            rows[found.space].append(np.concatenate([found.whole[None], found.regions]))
+    most = max(len(row) for row in rows["look"])
+    return {
+        name: np.stack([np.concatenate([r, r[:1].repeat(most - len(r), 0)]) for r in some])
+        for name, some in rows.items()
+    }
+
+
+def questions(encoder: BuiltinEncoder, folder: Path, space: str) -> tuple[Floats, np.ndarray]:
+    """Vectors ``[Q, D]`` of a set's questions and which pictures ``[Q, N]`` answer each."""
+    truth = load_truth(folder)
+    column = {picture.file: i for i, picture in enumerate(truth.pictures)}
+    if space == "look":
+        asked = [
+            (encoder.query_features([focus(decode(folder / file))])[0], set(q.positives))
+            for q in truth.queries
+            for file in (q.cutout or q.file, q.file)
+        ]
+    else:
+        names = sorted({q.name for q in truth.queries})
+        asked = [
+            (
+                encoder.text_features([name]).vector[0],
+                {p.file for p in truth.pictures if any(o.name == name for o in p.objects)},
+            )
+            for name in names
+        ]
+    right = np.zeros((len(asked), len(column)), np.bool_)
+    for i, (_, positives) in enumerate(asked):
+        right[i, [column[file] for file in positives]] = True
+    return np.stack([vector for vector, _ in asked]), right
+
+
+def standardised(cohort: Floats, asked: Floats, gallery: Floats) -> np.ndarray:
+    """Scores ``[Q, N]``: best cosine with each picture, in standard deviations of the cohort's."""
+    ruler = Calibration(cohort, 1.0, 0.0, 0.5)
+    rows = []
+    for question in asked:
+        mean, std = ruler.background(question)
+        rows.append(((gallery @ question).max(axis=1) - mean) / std)
+    return np.stack(rows)
+
+
+def logistic(score: np.ndarray, right: np.ndarray) -> tuple[float, float]:
+    """Slope and intercept by Newton's method on the log-likelihood (Platt 1999)."""
+    x = np.stack([score, np.ones_like(score)], 1).astype(np.float64)
+    weights = np.zeros(2)
+    for _ in range(50):
+        chance = 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
+        curve = x.T @ (x * (chance * (1 - chance))[:, None]) + 1e-9 * np.eye(2)
+        step = np.linalg.solve(curve, x.T @ (right - chance))
+        weights += step
+        if np.abs(step).max() < 1e-10:
+            break
+    return float(weights[0]), float(weights[1])
+
+
+def build(folder: Path, cohort_sets: Sequence[Path], dev_sets: Sequence[Path]) -> None:
+    """Write calibration.npz: cohort, slope, intercept and cut-off of each space."""
+    encoder = BuiltinEncoder(threads=2)
+    files = [
+        file
+        for one in cohort_sets
+        for file in sorted((one / "pictures").iterdir())[::2][: COHORT // len(cohort_sets)]
+    ]
+    cohort = {k: v.astype(np.float16) for k, v in vectors_of(encoder, files).items()}
+    galleries = [
+        vectors_of(encoder, [one / p.file for p in load_truth(one).pictures]) for one in dev_sets
+    ]
+    arrays: dict[str, np.ndarray] = {}
+    for space in SPACES:
+        base = cohort[space].astype(np.float32)
+        scores, rights, best = [], [], []
+        for one, gallery in zip(dev_sets, galleries, strict=True):
+            asked, right = questions(encoder, one, space)
+            score = standardised(base, asked, gallery[space])
+            scores.append(score.ravel())
+            rights.append(right.ravel())
+            best.append(score.max(axis=1))
+        slope, intercept = logistic(np.concatenate(scores), np.concatenate(rights))
+        edge = np.quantile(np.concatenate(best), MISSED)
+        arrays |= {
+            f"{space}_cohort": cohort[space],
+            f"{space}_slope": np.float64(slope),
+            f"{space}_intercept": np.float64(intercept),
+            f"{space}_cutoff": np.float64(1 / (1 + np.exp(-(slope * edge + intercept)))),
+        }
+    np.savez(folder / "calibration.npz", **arrays)
