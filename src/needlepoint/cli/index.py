@@ -37,6 +37,7 @@ _sources = click.argument("sources", nargs=-1, type=click.Path())
     callback=reader("detail"),
     help="Input size; 2x sees smaller things and takes about four times as long.",
 )
+@click.option("--keep-map", is_flag=True, help="Keep compressed maps, for heat without files.")
 @click.option("--workers", metavar="N", callback=reader("workers"), help="Threads that decode.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -47,6 +48,7 @@ def index(
     model: str | None,
     regions: str | None,
     detail: str | None,
+    keep_map: bool,
     workers: int | None,
     dry_run: bool,
     as_json: bool,
@@ -72,6 +74,7 @@ def index(
         "model": settings.choose("model", model),
         "regions": settings.choose("regions", regions),
         "detail": settings.choose("detail", detail),
+        "keep_map": keep_map,
         "workers": settings.choose("workers", workers),
     }
     with _opened(door, dry_run=dry_run, create=bool(sources)) as library:

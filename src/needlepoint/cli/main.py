@@ -26,6 +26,7 @@ VERBS = {
     "index": ("index", "Make folders of pictures searchable."),
     "search": ("search", "Find pictures and the place in each."),
     "similar": ("search", "Find pictures like one of the library."),
+    "heat": ("heat", "Draw where in a picture a question is answered."),
     "watch": ("index", "Index folders and follow their changes."),
     "info": ("info", "Show what the library holds."),
     "models": ("models", "List, choose and fetch encoders."),
@@ -108,6 +109,8 @@ def arguments(given: Sequence[str]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit code."""
+    # Pictures are worked on side by side; threads inside every small product only get in the way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code = run(sys.argv[1:] if argv is None else argv)
     try:
         sys.stdout.flush()
