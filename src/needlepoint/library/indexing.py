@@ -95,6 +95,8 @@ class Indexer:
         self.report.planned = len(jobs)
         if not self._dry and jobs:
             self._describe(jobs)
+        if not self._dry:
+            self._store.optimize()
         self.report.seconds = time.monotonic() - started
         return self.report
 
@@ -147,7 +149,11 @@ class Indexer:
             lambda f: digest(os.path.join(folder, f.path)),
         )
         number = root if root is not None else 0
-        self._settle(number, folder, todo, skips)
+        states = self._store.states([facts[0] for facts in files.values()])
+        gone = {picture for picture, state in states.items() if state == "gone"}
+        here = {files[f.path][0] for f in found if f.path in files}
+        todo.missing = [i for i in todo.missing if i not in gone]
+        self._settle(number, folder, todo, skips, back=sorted(here & gone))
         return self._jobs(number, folder, found, files, todo)
 
     def _walk(self, folder: str, below: str, skips: dict[str, str]) -> list[Found]:
@@ -164,8 +170,10 @@ class Indexer:
             )
         ]
 
-    def _settle(self, root: int, folder: str, todo: Plan, skips: dict[str, str]) -> None:
-        """Write what needs no encoding: moves, losses, files that cannot even be looked at."""
+    def _settle(
+        self, root: int, folder: str, todo: Plan, skips: dict[str, str], *, back: list[int]
+    ) -> None:
+        """Write what needs no encoding: moves, losses, returns, files that cannot be looked at."""
         self.report.moved += len(todo.moved)
         self.report.missing += len(todo.missing)
         self.report.unchanged += todo.unchanged + len(todo.touched)
@@ -174,6 +182,8 @@ class Indexer:
         if self._dry:
             return
         with self._store.writing():
+            if back:
+                self._store.mark_present(back)
             if todo.missing:
                 self._store.mark_missing(todo.missing)
             known = {old["path"] for old in self._store.skipped() if old["root"] == root}
