@@ -146,8 +146,13 @@ def representatives(
 
 
 def _rarity(windows: Floats) -> Floats:
-    """One over the mean positive cosine with every eighth window, scaled to a mean of 1."""
-    density = np.maximum(windows @ windows[::8].T, 0).mean(axis=1)
+    """One over the mean positive cosine with the windows, scaled to a mean of 1.
+
+    Every eighth window is enough where there are plenty. Of few, all are compared: a window that
+    is like none of a small sample would outweigh all others together.
+    """
+    step = 8 if len(windows) >= 1024 else 1
+    density = np.maximum(windows @ windows[::step].T, 0).mean(axis=1)
     rare: Floats = 1.0 / np.maximum(density, 1e-6)
     rare /= rare.mean()
     return rare

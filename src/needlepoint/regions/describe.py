@@ -125,15 +125,18 @@ def _windows(encoder: Encoder, picture: Picture, count: int) -> list[Description
 def grid_boxes(width: int, height: int, count: int) -> list[tuple[int, int, int, int]]:
     """``count`` (a square number) boxes x, y, w, h in pixels, each overlapping half its neighbour.
 
+    All lie inside the picture and have at least one pixel, however small it is.
+
     Example:
         >>> grid_boxes(400, 200, 9)[4]
         (100, 50, 200, 100)
     """
     side = math.isqrt(count)
-    xs = np.linspace(0, width, side + 2).round().astype(int).tolist()
-    ys = np.linspace(0, height, side + 2).round().astype(int).tolist()
-    return [
-        (xs[c], ys[r], max(1, xs[c + 2] - xs[c]), max(1, ys[r + 2] - ys[r]))
-        for r in range(side)
-        for c in range(side)
-    ]
+
+    def spans(length: int) -> list[tuple[int, int]]:
+        ends = np.linspace(0, length, side + 2).round().astype(int)
+        starts = np.minimum(ends[:-2], length - 1)
+        sizes = np.maximum(ends[2:] - starts, 1)
+        return list(zip(starts.tolist(), sizes.tolist(), strict=True))
+
+    return [(x, y, w, h) for y, h in spans(height) for x, w in spans(width)]
