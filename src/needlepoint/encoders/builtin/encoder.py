@@ -146,10 +146,13 @@ class BuiltinEncoder(EncodesImages, EncodesTexts):
                 f"`want` is {sorted(want)}, but builtin has no tokens and no attention. "
                 "Use an open_clip or hf encoder, or dense_features."
             )
-        means = np.stack([self.cells(p, WHOLE_SIDE).mean((0, 1)) for p in pictures])
-        return ImageFeatures(
-            self.project(means, "look"), others={"words": self.project(means, "words")}
+        means = [self.cells(p, WHOLE_SIDE).mean((0, 1)) for p in pictures]
+        # One at a time: in a product of matrices a row's last bits depend on its neighbours.
+        look, words = (
+            np.stack([self.project(mean, space.name) for mean in means])
+            for space in self.card.spaces
         )
+        return ImageFeatures(look, others={"words": words})
 
     def query_features(self, pictures: Sequence[Pixels]) -> Floats:
         """How a picture is asked with: float32 ``[N, D]`` in ``look``, unit length.
@@ -193,4 +196,5 @@ class BuiltinEncoder(EncodesImages, EncodesTexts):
         """Questions in words, float32 ``[N, D]`` in the space ``words``."""
         if want:
             raise UsageError(f"`want` is {sorted(want)}, but builtin gives vectors only.")
-        return TextFeatures(self._concepts.of_sentences(self._sentences.encode(texts)))
+        sentences = self._sentences.encode(texts)
+        return TextFeatures(np.stack([self._concepts.of_sentences(one) for one in sentences]))
