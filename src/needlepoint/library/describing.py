@@ -67,7 +67,14 @@ def describe_files(
             for path, picture, reason in opened
         ]
 
-    with ThreadPoolExecutor(max(1, workers), thread_name_prefix="needlepoint") as pool:
+    from threadpoolctl import threadpool_limits
+
+    # A product shared out by BLAS waits for the core that the other worker is using: with two
+    # workers on two cores that costs more than twice the processor time.
+    with (
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(max(1, workers), thread_name_prefix="needlepoint") as pool,
+    ):
         try:
             waiting: deque[Future[list[Described]]] = deque()
             for some in _chunks(paths):

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from needlepoint.parts import DenseFeatures, Floats
+from needlepoint.picture import Box
 
 Spans = npt.NDArray[np.int32]
 """int32 ``[W, 4]``: first row, first column, rows, columns of each window, in cells."""
@@ -58,7 +59,7 @@ def window_spans(rows: int, cols: int, sizes: tuple[int, ...]) -> Spans:
 
 
 def window_means(cells: Floats, spans: Spans) -> Floats:
-    """Mean of each window of a map, by a summed-area table.
+    """Mean of each window of a map: by a summed-area table, or one by one where they are few.
 
     Args:
         cells: float32 ``[rows, cols, C]``.
@@ -68,16 +69,24 @@ def window_means(cells: Floats, spans: Spans) -> Floats:
         float32 ``[W, C]``.
     """
     rows, cols, width = cells.shape
+    if int((spans[:, 2] * spans[:, 3]).sum()) < rows * cols:
+        means: Floats = np.empty((len(spans), width), np.float32)
+        for i, (row, col, high, wide) in enumerate(spans.tolist()):
+            means[i] = cells[row : row + high, col : col + wide].mean((0, 1))
+        return means
     table = np.zeros((rows + 1, cols + 1, width), np.float32)
     # Centring keeps the running sums small, so float32 is enough for any map an encoder makes.
     middle = cells.mean((0, 1), dtype=np.float64).astype(np.float32)
-    np.cumsum(cells - middle, axis=0, out=table[1:, 1:])
-    np.cumsum(table[1:, 1:], axis=1, out=table[1:, 1:])
+    # Whole rows and columns at a time: np.cumsum walks along the axis, cell by cell.
+    for row in range(rows):
+        np.add(table[row, 1:], cells[row] - middle, out=table[row + 1, 1:])
+    for col in range(1, cols):
+        table[1:, col + 1] += table[1:, col]
     top, left = spans[:, 0], spans[:, 1]
     bottom, right = top + spans[:, 2], left + spans[:, 3]
     flat = table.reshape(-1, width)
     stride = cols + 1
-    means: Floats = flat[bottom * stride + right]
+    means = flat[bottom * stride + right]
     means -= flat[top * stride + right]
     means -= flat[bottom * stride + left]
     means += flat[top * stride + left]
@@ -97,6 +106,27 @@ def span_boxes(spans: Spans, features: DenseFeatures) -> Floats:
     x1 = np.minimum((spans[:, 1] + spans[:, 3]) * features.step_x, features.width)
     y1 = np.minimum((spans[:, 0] + spans[:, 2]) * features.step_y, features.height)
     return np.stack([x0, y0, x1 - x0, y1 - y0], axis=1).astype(np.float32)
+
+
+def box_mean(cells: Floats, features: DenseFeatures, box: Box) -> Floats:
+    """Mean of the cells under a box, each weighted by the share of it that the box covers.
+
+    Args:
+        cells: float32 ``[rows, cols, C]`` with the geometry of ``features``.
+        features: the map the cells are from.
+        box: x, y, w, h in the pixels the geometry is given in, at least partly inside.
+
+    Returns:
+        float32 ``[C]``.
+    """
+    x, y, w, h = box
+    left = np.arange(cells.shape[1]) * features.step_x
+    top = np.arange(cells.shape[0]) * features.step_y
+    wide = np.minimum(left + features.step_x, x + w) - np.maximum(left, x)
+    high = np.minimum(top + features.step_y, y + h) - np.maximum(top, y)
+    share = np.clip(high, 0, None)[:, None] * np.clip(wide, 0, None)
+    mean: Floats = np.einsum("rc,rcd->d", share / share.sum(), cells).astype(np.float32)
+    return mean
 
 
 @dataclass(frozen=True, slots=True)
