@@ -39,6 +39,14 @@ def ask(library: Path, out: Path, name: str, question: str) -> list[str]:
     return [name, question, sheet.name]
 
 
+def box_of(file: str, name: str) -> list[int]:
+    """Where the samples' truth says that a thing stands in a picture: x, y, w, h."""
+    truth = json.loads((SAMPLES / "truth.json").read_text("utf-8"))
+    picture = next(one for one in truth["pictures"] if one["file"] == file)
+    box: list[int] = next(one["box"] for one in picture["objects"] if one["name"] == name)
+    return box
+
+
 def main() -> None:
     """Index, ask, and write the pages."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -51,16 +59,11 @@ def main() -> None:
     show(f"$ needlepoint index {SAMPLES / 'pictures'}")
     subprocess.run(command(library, "index", str(SAMPLES / "pictures")), check=True)
 
-    truth = json.loads((SAMPLES / "truth.json").read_text("utf-8"))
-    thing = truth["demo"]
+    x, y, w, h = box_of("pictures/desk-00.jpg", "coffee cup")
     questions = [
-        ("words", thing["words"]),
-        ("picture", str(SAMPLES / thing["picture"])),
-        (
-            "region",
-            f"{SAMPLES / thing['region']['file']}#xywh="
-            + ",".join(map(str, thing["region"]["box"])),
-        ),
+        ("words", "electric guitar"),
+        ("picture", str(SAMPLES / "queries" / "table-fan-19.png")),
+        ("region", f"{SAMPLES / 'pictures' / 'desk-00.jpg'}#xywh={x},{y},{w},{h}"),
     ]
     pages = [ask(library, out, name, question) for name, question in questions]
     show(f"\nDone in {time.monotonic() - started:.0f} s. Contact sheets, boxes drawn:")

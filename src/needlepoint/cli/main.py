@@ -109,8 +109,6 @@ def arguments(given: Sequence[str]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit code."""
-    # Pictures are worked on side by side; threads inside every small product only get in the way.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code = run(sys.argv[1:] if argv is None else argv)
     try:
         sys.stdout.flush()

@@ -27,6 +27,7 @@ from needlepoint.parts import (
 )
 from needlepoint.picture import Box, Picture, Pixels
 from needlepoint.query import Part, Query
+from needlepoint.regions.dense import box_mean
 from needlepoint.regions.describe import WINDOW_SIZES, dense_map
 from needlepoint.regions.focus import cut, focus
 from needlepoint.regions.heat import Heat, heat, unpack_map
@@ -38,6 +39,9 @@ from needlepoint.where import compile_where
 
 QUESTION_SIDE = 1024
 """Long side in pixels at which a picture to ask with is decoded."""
+
+IN_PLACE = 0.6
+"""Weight of a piece seen in its place beside the piece cut out; chosen on the dev scenes."""
 
 WORDS_NOTE = (
     "words are answered by the built-in concept search (about a thousand everyday things); "
@@ -149,7 +153,7 @@ class Asker:
         elif part.kind == "item" and part.box is None:
             vector = self._stored(int(part.value), space)
         else:
-            vector = _encode(encoder, self._piece(part))
+            vector = self._seen(part, encoder, space)
         calibration = encoder.calibration(space.name) if isinstance(encoder, Calibrated) else None
         return _Asked(
             Probe(space.id, np.ascontiguousarray(vector), part.weight, places=places),
@@ -166,22 +170,41 @@ class Asker:
             )
         return rows[number].whole
 
-    def _piece(self, part: Part) -> Pixels:
-        """The pixels a picture part means: its box, else the thing on its plain background."""
+    def _seen(self, part: Part, encoder: Encoder, space: Space) -> Floats:
+        """The vector of a picture part: its piece, else the thing on its plain background.
+
+        A piece is looked at twice: cut out and enlarged, and in its place, as the pictures of a
+        dense library were. The second makes a piece of an indexed picture find that picture.
+        """
+        picture = self._picture(part)
+        if part.box is None:
+            return _encode(encoder, focus(picture))
+        box = _in_pixels(part.box, picture, percent=part.box_percent)
+        alone = _encode(encoder, cut(picture, box))
+        recipe = Recipe.parse(space.recipe)
+        if recipe.kind != "dense" or not isinstance(encoder, DenseEncoder):
+            return alone
+        features = dense_map(encoder, picture, recipe)
+        if features.lead is None:
+            placed = encoder.project(box_mean(features.cells, features, box), space.name)
+        else:
+            placed = box_mean(features.lead, features, box)
+            placed /= max(float(np.linalg.norm(placed)), 1e-12)
+        both = alone + IN_PLACE * placed
+        unit: Floats = both / np.linalg.norm(both)
+        return unit
+
+    def _picture(self, part: Part) -> Picture:
         if part.pixels is not None:
-            picture = Picture.from_pixels(part.pixels, part.value)
-        elif part.is_url:
+            return Picture.from_pixels(part.pixels, part.value)
+        if part.is_url:
             raise UsageError(
                 f"{part.value} is on the web, and this version fetches nothing. "
                 "Save the picture and give its path."
             )
-        else:
-            source = self.path_of(int(part.value)) if part.kind == "item" else part.file
-            # A small piece of a large picture needs the large picture's pixels.
-            picture = decode(source, at_least=0 if part.box is not None else QUESTION_SIDE)
-        if part.box is None:
-            return focus(picture)
-        return cut(picture, _in_pixels(part.box, picture, percent=part.box_percent))
+        source = self.path_of(int(part.value)) if part.kind == "item" else part.file
+        # A small piece of a large picture needs the large picture's pixels.
+        return decode(source, at_least=0 if part.box is not None else QUESTION_SIDE)
 
     def path_of(self, number: int) -> str:
         """Absolute path of a library item.
