@@ -51,18 +51,24 @@ def sentence_vectors(folder: Path, texts: list[str]) -> np.ndarray:
     return np.stack(rows)
 
 
-def build(folder: Path) -> None:
-    """Write concepts.npz: class vectors ``[1000, D]``, their mean ``[384]``, basis ``[384, D]``.
+def class_vectors(folder: Path, classes: list[list[str]]) -> np.ndarray:
+    """Unit vectors float64 ``[N, 384]`` of classes given as :func:`class_texts` gives them.
 
     A class is the mean of its names' vectors plus the vector of its name with its definition.
     """
+    vectors = iter(sentence_vectors(folder, [text for texts in classes for text in texts]))
     rows = []
-    for texts in class_texts():
-        vectors = sentence_vectors(folder, texts)
-        names = vectors[:-1].mean(0)
-        both = names / np.linalg.norm(names) + vectors[-1]
+    for texts in classes:
+        *names, defined = (next(vectors) for _ in texts)
+        name = np.mean(names, axis=0)
+        both = name / np.linalg.norm(name) + defined
         rows.append(both / np.linalg.norm(both))
-    classes = np.stack(rows).astype(np.float64)
+    return np.stack(rows).astype(np.float64)
+
+
+def build(folder: Path) -> None:
+    """Write concepts.npz: class vectors ``[1000, D]``, their mean ``[384]``, basis ``[384, D]``."""
+    classes = class_vectors(folder, class_texts())
     mean = classes.mean(0)
     _, axes = np.linalg.eigh((classes - mean).T @ (classes - mean))
     basis = axes[:, ::-1][:, :WIDTH]
