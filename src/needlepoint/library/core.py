@@ -211,7 +211,10 @@ class Library:
             )
             for card in encoder.card.spaces
         ]
-        return spaces if dry_run else [self._store.ensure_space(space) for space in spaces]
+        if not dry_run:
+            return [self._store.ensure_space(space) for space in spaces]
+        known = {(s.name, s.encoder, s.recipe): s for s in self._store.spaces()}
+        return [known.get((s.name, s.encoder, s.recipe), s) for s in spaces]
 
     # -- asking
 

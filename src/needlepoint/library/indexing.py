@@ -14,6 +14,7 @@ from needlepoint.intake.changes import Known, Plan, digest, plan
 from needlepoint.intake.walk import Found, is_online, root_identity, split_root, walk
 from needlepoint.library.describing import Described, describe_files
 from needlepoint.parts import Encoder
+from needlepoint.regions.describe import Description
 from needlepoint.regions.recipe import Recipe
 from needlepoint.store.base import Entry, FileRecord, Space, VectorRow
 from needlepoint.store.sqlite import SqliteStore
@@ -22,6 +23,8 @@ BATCH = 32
 """Pictures in one transaction."""
 BATCH_SECONDS = 2.0
 """A batch is written after this time even when it is not full."""
+NEVER_OPENED = (0, 0)
+"""Size and mtime noted of a folder, pipe or link that is no file to be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +106,28 @@ class Indexer:
     # -- what there is to do
 
     def _sources(self, given: Iterable[str | os.PathLike[str]]) -> list[tuple[str, str]]:
-        """Distinct (root folder, path below it or "") pairs; parts of a known root stay parts."""
-        roots = [path for path, _ in self._store.roots().values()]
+        """Distinct (root folder, path below it or "") pairs; parts of a known root stay parts.
+
+        A file belongs to the innermost known root above it. Of new folders inside one another the
+        outermost becomes a root.
+        """
+        known = [path for path, _ in self._store.roots().values()]
+        split = [split_root(source) for source in given]
+        fresh = [folder for folder, only in split if only is None]
         found: dict[tuple[str, str], None] = {}
-        for source in given:
-            folder, only = split_root(source)
+        for folder, only in split:
             target = os.path.join(folder, only) if only else folder
-            home = next((r for r in sorted(roots, key=len) if _inside(target, r)), folder)
+            above = [root for root in known if _inside(target, root)]
+            outer = [root for root in fresh if _inside(target, root)]
+            home = max(above, key=len) if above else min(outer, key=len, default=folder)
             below = os.path.relpath(target, home)
             found[(home, "" if below == "." else below)] = None
-            if home == folder and only is None:
-                inner = [r for r in roots if r != home and _inside(r, home)]
-                found.update(dict.fromkeys((r, "") for r in inner))
-        return list(found)
+            found.update({(r, ""): None for r in known if r != home and _inside(r, target)})
+        return [
+            (home, below)
+            for home, below in found
+            if not any(r == home and b != below and _below(below, b) for r, b in found)
+        ]
 
     def _look(self, folder: str, below: str) -> list[_Job]:
         """Compare one root (or a part of it) with the store; note moves and losses, give jobs."""
@@ -152,8 +164,13 @@ class Indexer:
         states = self._store.states([facts[0] for facts in files.values()])
         gone = {picture for picture, state in states.items() if state == "gone"}
         here = {files[f.path][0] for f in found if f.path in files}
-        todo.missing = [i for i in todo.missing if i not in gone]
-        self._settle(number, folder, todo, skips, back=sorted(here & gone))
+        # What lies in a folder that cannot be looked into is not known to be lost.
+        dark = tuple(f"{path}/" for path in skips)
+        hidden = {facts[0] for path, facts in files.items() if path.startswith(dark)}
+        todo.missing = [i for i in todo.missing if i not in gone and i not in hidden]
+        # What has other content than before comes back when it has been read.
+        back = (here & gone).difference(picture for picture, _ in todo.changed)
+        self._settle(number, folder, below, todo, skips, back=sorted(back))
         return self._jobs(number, folder, found, files, todo)
 
     def _walk(self, folder: str, below: str, skips: dict[str, str]) -> list[Found]:
@@ -171,14 +188,21 @@ class Indexer:
         ]
 
     def _settle(
-        self, root: int, folder: str, todo: Plan, skips: dict[str, str], *, back: list[int]
+        self,
+        root: int,
+        folder: str,
+        below: str,
+        todo: Plan,
+        skips: dict[str, str],
+        *,
+        back: list[int],
     ) -> None:
         """Write what needs no encoding: moves, losses, returns, files that cannot be looked at."""
         self.report.moved += len(todo.moved)
         self.report.missing += len(todo.missing)
         self.report.unchanged += todo.unchanged + len(todo.touched)
         for path, reason in sorted(skips.items()):
-            self._skip(root, folder, Found(path, 0, 0), reason)
+            self._skip(root, folder, Found(path, *NEVER_OPENED), reason)
         if self._dry:
             return
         with self._store.writing():
@@ -186,8 +210,17 @@ class Indexer:
                 self._store.mark_present(back)
             if todo.missing:
                 self._store.mark_missing(todo.missing)
-            known = {old["path"] for old in self._store.skipped() if old["root"] == root}
-            lost = [p for p in known if p not in skips and not os.path.lexists(_join(folder, p))]
+            lost = [
+                old["path"]
+                for old in self._store.skipped()
+                if old["root"] == root
+                and _below(old["path"], below)
+                and old["path"] not in skips
+                and (
+                    (old["size"], old["mtime_ns"]) == NEVER_OPENED
+                    or not os.path.lexists(_join(folder, old["path"]))
+                )
+            ]
             if lost:
                 self._store.forget_skipped(root, lost)
             for number, file in [*todo.moved, *todo.touched]:
@@ -276,10 +309,7 @@ class Indexer:
                     self._store.mark_missing([job.id])
                 continue
             content: bytes = outcome.picture.extra["digest"]
-            rows = tuple(
-                VectorRow(self._spaces[d.space].id, d.whole, d.regions, d.boxes)
-                for d in outcome.descriptions
-            ) or self._copied(content)
+            rows = tuple(map(self._row, outcome.descriptions)) or self._copied(job.path, content)
             file = job.file
             entries.append(
                 Entry(
@@ -298,10 +328,17 @@ class Indexer:
             self._store.upsert(entries)
         return len(batch)
 
-    def _copied(self, content: bytes) -> tuple[VectorRow, ...]:
+    def _copied(self, path: str, content: bytes) -> tuple[VectorRow, ...]:
         """The vectors of another picture with the same content."""
         found = [self._store.vectors_by_digest(content, s.id) for s in self._spaces.values()]
-        return tuple(row for row in found if row is not None)
+        if None not in found:
+            return tuple(row for row in found if row is not None)
+        # The other picture has changed since this run began, and its vectors with it.
+        (again,) = describe_files(self._encoder, self._recipe, [path], known=frozenset(), workers=1)
+        return tuple(self._row(one) for one in again.descriptions)
+
+    def _row(self, one: Description) -> VectorRow:
+        return VectorRow(self._spaces[one.space].id, one.whole, one.regions, one.boxes)
 
     def _skip(self, root: int, folder: str, file: Found | FileRecord, reason: str) -> None:
         path = _join(folder, file.path)
