@@ -89,6 +89,8 @@ class Asker:
         """
         if options.k < 1:
             raise UsageError(f"`k` must be a positive integer. Received: {options.k}.")
+        if isinstance(options.min_score, str) and options.min_score != "auto":
+            raise UsageError(f"`min_score` is a number or auto. Received: {options.min_score!r}.")
         clock = _Clock()
         method = find_method(options.method) if options.method else None
         places = options.places and (method is None or method.places)
