@@ -216,6 +216,10 @@ class DenseEncoder(Encoder, Protocol):
 class QueryEncoder(Protocol):
     """An encoder that looks at a picture to ask with otherwise than at one to keep."""
 
-    def query_features(self, pictures: Sequence[Pixels]) -> Floats:
-        """Unit vectors float32 ``[N, D]`` in the first space of the card."""
+    def query_features(self, pictures: Sequence[Pixels], *, alone: bool = True) -> Floats:
+        """Unit vectors float32 ``[N, D]`` in the first space of the card.
+
+        ``alone`` says that the thing asked for fills its picture; otherwise it stands somewhere
+        in the middle of it.
+        """
         ...

@@ -43,13 +43,20 @@ def vectors_of(encoder: BuiltinEncoder, files: Sequence[Path]) -> dict[str, Floa
     }
 
 
+def asked_with(encoder: BuiltinEncoder, file: Path) -> Floats:
+    """The vector ``[D]`` of a picture to ask with, as the library makes it."""
+    picture = decode(file)
+    thing = focus(picture)
+    return encoder.query_features([thing], alone=thing is not picture.pixels)[0]
+
+
 def questions(encoder: BuiltinEncoder, folder: Path, space: str) -> tuple[Floats, np.ndarray]:
     """Vectors ``[Q, D]`` of a set's questions and which pictures ``[Q, N]`` answer each."""
     truth = load_truth(folder)
     column = {picture.file: i for i, picture in enumerate(truth.pictures)}
     if space == "look":
         asked = [
-            (encoder.query_features([focus(decode(folder / file))])[0], set(q.positives))
+            (asked_with(encoder, folder / file), set(q.positives))
             for q in truth.queries
             for file in (q.cutout or q.file, q.file)
         ]

@@ -18,8 +18,8 @@ NUMBERS = (
 )
 """The files that change a vector (calibration does not)."""
 
-QUERY_SIDES = (96, 128, 192)
-"""Sizes at which a picture to ask with is seen; chosen on the dev scenes."""
+QUERY_SIDES = {"alone": (96, 128, 192), "placed": (128, 192, 256)}
+"""Sizes at which a picture to ask with is seen, filled by its thing or not; from the dev scenes."""
 
 
 def build(folder: Path) -> None:
@@ -32,7 +32,7 @@ def build(folder: Path) -> None:
             "look_dim": int(look["matrix"].shape[1]),
             "words_dim": int(words["basis"].shape[1]),
         }
-    facts["query_sides"] = list(QUERY_SIDES)
+    facts["query_sides"] = {kind: list(sides) for kind, sides in QUERY_SIDES.items()}
     facts["weights_hash"] = digest.hexdigest()[:16]
     facts["size_mb"] = round(sum(f.stat().st_size for f in folder.iterdir()) / 1e6, 1)
     (folder / "card.json").write_text(json.dumps(facts, indent=1) + "\n", "utf-8")

@@ -177,11 +177,12 @@ class TorchLook(TorchViT):
         return replace(features, lead=features.cells)
 
     @no_gradient
-    def query_features(self, pictures: Sequence[Pixels]) -> Floats:
+    def query_features(self, pictures: Sequence[Pixels], *, alone: bool = True) -> Floats:
         """How a picture is asked with: float32 ``[N, D]``, unit length.
 
         The sum of the unit class token, which whole pictures are stored with, and the unit mean
-        of the patch tokens, which places are stored with; it meets both kinds halfway.
+        of the patch tokens, which places are stored with; it meets both kinds halfway. ``alone``
+        changes nothing: the class token finds the subject of a picture by itself.
         """
         tensor = self.tensor(self.preprocess.batch(pictures))
         tokens, context = self.tower.embed(tensor)

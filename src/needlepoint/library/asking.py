@@ -180,9 +180,10 @@ class Asker:
         """
         picture = self._picture(part)
         if part.box is None:
-            return _encode(encoder, focus(picture))
+            thing = focus(picture)
+            return _encode(encoder, thing, alone=thing is not picture.pixels)
         box = _in_pixels(part.box, picture, percent=part.box_percent)
-        alone = _encode(encoder, cut(picture, box))
+        alone = _encode(encoder, cut(picture, box), alone=True)
         recipe = Recipe.parse(space.recipe)
         if recipe.kind != "dense" or not isinstance(encoder, DenseEncoder):
             return alone
@@ -357,9 +358,9 @@ def _method_of(recipe: str, places: bool) -> str:
     return kind if places and kind != "none" else "whole"
 
 
-def _encode(encoder: Encoder, pixels: Pixels) -> Floats:
+def _encode(encoder: Encoder, pixels: Pixels, *, alone: bool) -> Floats:
     if isinstance(encoder, QueryEncoder):
-        vectors = encoder.query_features([pixels])
+        vectors = encoder.query_features([pixels], alone=alone)
     else:
         vectors = encoder.image_features([pixels]).vector
     first: Floats = vectors[0]
