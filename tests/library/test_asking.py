@@ -7,9 +7,9 @@ import os
 
 import numpy as np
 import pytest
+from library_kit import NAMES, Fake, flat, save
 from PIL import Image
 
-from conftest import NAMES, Fake, flat, save
 from needlepoint.errors import LibraryIncompatible, PictureError, UsageError
 from needlepoint.library import Library
 from needlepoint.query import Query

@@ -7,8 +7,8 @@ import shutil
 
 import numpy as np
 import pytest
+from library_kit import flat, save, tree
 
-from conftest import flat, save, tree
 from needlepoint.errors import LibraryBusy, LibraryIncompatible, UsageError
 from needlepoint.library import indexing
 

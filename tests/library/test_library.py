@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from library_kit import NAMES, flat, save, tree
 
-from conftest import NAMES, flat, save, tree
 from needlepoint import __version__
 from needlepoint.errors import LibraryError, LibraryMissing, UsageError
 from needlepoint.library import Library, default_library_path

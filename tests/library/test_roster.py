@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from library_kit import Fake, flat
 
-from conftest import Fake, flat
 from needlepoint.errors import LibraryIncompatible
 from needlepoint.library import Library
 from needlepoint.library.roster import Roster
