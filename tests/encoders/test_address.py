@@ -225,3 +225,13 @@ def test_a_cached_snapshot_is_found_by_branch_and_commit(tmp_path, monkeypatch):
     assert weights.cached_snapshot("org/name", commit) == snapshot
     assert weights.cached_snapshot("org/name", "v1") is None
     assert weights.cached_snapshot("org/other") is None
+
+
+def test_a_package_that_does_not_import_is_told_apart_from_a_missing_one(monkeypatch):
+    def broken(name):
+        raise RuntimeError("operator nms does not exist")
+
+    monkeypatch.setattr("needlepoint.encoders.address.find_spec", lambda name: object())
+    monkeypatch.setattr("needlepoint.encoders.address.import_module", broken)
+    with pytest.raises(ModelUnavailable, match=r"installed but cannot be imported .*nms"):
+        open_encoder("open_clip:ViT-B-32/openai")

@@ -22,6 +22,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass, replace
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
@@ -141,6 +142,14 @@ def open_encoder(address: str, *, device: str = "cpu", threads: int | None = Non
             f"address '{address}' needs {' and '.join(absent)}, which is not installed: "
             "pip install 'needlepoint[torch]'"
         )
+    try:
+        import_module(library)
+    except (ImportError, RuntimeError, OSError) as error:
+        raise ModelUnavailable(
+            f"address '{address}' needs {library}, which is installed but cannot be imported "
+            f"({error}). Reinstall torch, torchvision and {library} in versions that fit: "
+            "pip install --force-reinstall 'needlepoint[torch]'"
+        ) from error
     if parsed.family == "open_clip":
         from needlepoint.encoders.open_clip import open_open_clip
 
