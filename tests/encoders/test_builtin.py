@@ -197,8 +197,27 @@ def test_a_question_is_seen_at_several_sizes_and_mirrored(encoder, cat):
     np.testing.assert_allclose(asked[0], asked[1], atol=1e-5)  # its mirror image asks the same
     plain = encoder.encode_image(np.stack([cat, cat[:, ::-1]]))
     assert np.abs(plain[0] - plain[1]).max() > 1e-3
-    alone = encoder.query_features([cat])
-    np.testing.assert_array_equal(alone[0], asked[0])
+    np.testing.assert_array_equal(encoder.query_features([cat])[0], asked[0])
+
+
+def test_where_the_thing_is_not_alone_the_middle_counts_most(encoder, cat, monkeypatch):
+    """A cell in the middle moves the question more than one in a corner, and left as right."""
+    ground = np.random.default_rng(0).random((5, 5, 1280)).astype(np.float32)
+    other = np.random.default_rng(1).random(1280).astype(np.float32) * 3
+
+    def asked(alone: bool, *at: int) -> np.ndarray:
+        cells = ground.copy()
+        if at:
+            cells[at] = other
+        monkeypatch.setattr(encoder, "cells", lambda *_: cells)
+        return encoder.query_features([cat], alone=alone)[0]
+
+    base, middle, corner, across = (asked(False, *at) for at in ((), (2, 2), (0, 0), (0, 4)))
+    unit_length(base)
+    assert base @ middle < base @ corner < 1
+    plain = asked(True)
+    assert plain @ asked(True, 2, 2) == pytest.approx(plain @ asked(True, 0, 0), abs=0.02)
+    assert base @ across > base @ middle
 
 
 @pytest.mark.parametrize(("space", "dim"), [("look", 384), ("words", 64)])
