@@ -79,7 +79,12 @@ def pictures_of(encoder: Remembering, gallery: Gallery, kind: str) -> Questions:
     """Questions by cut-out or by picture."""
     files, folder = gallery.truth.queries, gallery.folder
     names = [(q.cutout or q.file) if kind == "cut-out" else q.file for q in files]
-    rows = [encoder.query_features([focus(decode(folder / name))])[0] for name in names]
+    rows = []
+    for name in names:
+        picture = decode(folder / name)
+        thing = focus(picture)
+        alone = thing is not picture.pixels
+        rows.append(encoder.query_features([thing], alone=alone)[0])
     things = [q.object_id for q in files]
     return Questions(kind, "look", np.stack(rows), things, [frozenset(q.positives) for q in files])
 

@@ -11,6 +11,7 @@ read, is given by itself. A package index must be reachable through pip.
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -39,16 +40,23 @@ def megabytes(folder: Path) -> float:
     return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 1e6
 
 
-def start(command: list[str], times: int, environment: dict[str, str]) -> tuple[float, list[float]]:
-    """Milliseconds of the first process and of the following ones."""
-    past = []
+def start(command: list[str], times: int, environment: dict[str, str]) -> dict[str, float]:
+    """Milliseconds of new processes: median, the first one's, and median processor time."""
+    past, spent = [], []
     for _ in range(times + 1):
-        began = time.perf_counter()
+        began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(command, capture_output=True, env=environment, check=False)
         past.append((time.perf_counter() - began) * 1e3)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1e3)
         if done.returncode not in (0, 1):  # 1: nothing above the cut-off
             raise SystemExit(f"{command}: {done.stderr.decode()}")
-    return past[0], past[1:]
+    return {
+        "value": statistics.median(past[1:]),
+        "first": round(past[0], 1),
+        "cpu": round(statistics.median(spent[1:]), 1),
+        "starts": times,
+    }
 
 
 @click.command(help=__doc__)
@@ -104,8 +112,7 @@ def main(starts: int) -> None:
             "needlepoint --help": [program, "--help"],
         }
         for name, command in commands.items():
-            first, later = start(command, starts, plain)
-            tell(name, statistics.median(later), "ms", first=round(first, 1), starts=starts)
+            tell(name, unit="ms", **start(command, starts, plain))
         pictures = str(ROOT / "samples" / "pictures")
         began = time.perf_counter()
         subprocess.run(
@@ -121,9 +128,8 @@ def main(starts: int) -> None:
         cutout = str(sorted(Path(question).glob("*.png"))[0])
         for name, asked in (("a picture", cutout), ("words", "teddy bear")):
             command = [program, "--library", library, "search", asked, "--format", "jsonl"]
-            first, later = start(command, starts, plain)
             label = f"needlepoint search, {name}, new process"
-            tell(label, statistics.median(later), "ms", first=round(first, 1), starts=starts)
+            tell(label, unit="ms", **start(command, starts, plain))
     click.echo(f"{write_rows('install', rows)} ({hardware()})")
 
 

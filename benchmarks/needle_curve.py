@@ -140,7 +140,7 @@ class Keeper:
     ) -> None:
         self._encoder = encoder
         self._asked = encoder.query_features(asked)
-        sides = encoder.card.extra["query_sides"]
+        sides = encoder.card.extra["query_sides"]["alone"]
         means = [
             [
                 encoder.cells(view, side).mean((0, 1))

@@ -255,8 +255,8 @@ def draw(rows: list[Row]) -> str:
             f'<text x="{wide - 140}" y="{210 + 16 * number}" fill="{colour}">{names[codec]}</text>'
         )
     for row in rows:
-        every = row["kept"] == "every window" and not (row["dim"] == "384" and not row["cells"])
-        if every and row["input_side"] == "1024" and row["dim"] == "384":
+        every = row["kept"] == "every window" and row["cells"]
+        if every and row["input_side"] == "1024":
             out.append(
                 f'<rect x="{x(row["bytes"]) - 4:.1f}" y="{y(row["mAP"]) - 4:.1f}" width="8" '
                 'height="8" fill="black"/>'
