@@ -73,6 +73,7 @@ class Questions:
     vectors: Floats
     names: list[str]
     positives: list[frozenset[str]]
+    handicaps: Floats
 
 
 def pictures_of(encoder: Remembering, gallery: Gallery, kind: str) -> Questions:
@@ -86,7 +87,9 @@ def pictures_of(encoder: Remembering, gallery: Gallery, kind: str) -> Questions:
         alone = thing is not picture.pixels
         rows.append(encoder.query_features([thing], alone=alone)[0])
     things = [q.object_id for q in files]
-    return Questions(kind, "look", np.stack(rows), things, [frozenset(q.positives) for q in files])
+    positives = [frozenset(q.positives) for q in files]
+    none = np.zeros(len(files), np.float32)
+    return Questions(kind, "look", np.stack(rows), things, positives, none)
 
 
 def names_of(encoder: Remembering, gallery: Gallery) -> Questions:
@@ -96,8 +99,9 @@ def names_of(encoder: Remembering, gallery: Gallery) -> Questions:
         for thing in picture.objects:
             holders.setdefault(thing.name, set()).add(picture.file)
     names = sorted(holders)
-    vectors = encoder.text_features(names).vector
-    return Questions("name", "words", vectors, names, [frozenset(holders[n]) for n in names])
+    told = encoder.text_features(names)
+    positives = [frozenset(holders[n]) for n in names]
+    return Questions("name", "words", told.vector, names, positives, told.handicap)
 
 
 def nonsense(encoder: Remembering, count: int) -> Questions:
@@ -105,14 +109,16 @@ def nonsense(encoder: Remembering, count: int) -> Questions:
     draw = np.random.default_rng(0)
     letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
     texts = ["".join(draw.choice(letters, draw.integers(4, 11))) for _ in range(count)]
-    vectors = encoder.text_features(texts).vector
-    return Questions("random letters", "words", vectors, texts, [frozenset()] * count)
+    told = encoder.text_features(texts)
+    nothing = [frozenset[str]()] * count
+    return Questions("random letters", "words", told.vector, texts, nothing, told.handicap)
 
 
 def standard_scores(asked: Questions, gallery: Gallery, ruler: Calibration) -> Floats:
     """Scores ``[Q, N]`` in standard deviations of the cohort's."""
     best = np.stack([(rows @ asked.vectors.T).max(0) for rows in gallery.vectors[asked.space]], 1)
-    ground = np.array([ruler.background(vector) for vector in asked.vectors])
+    both = zip(asked.vectors, asked.handicaps, strict=True)
+    ground = np.array([ruler.background(vector, float(handicap)) for vector, handicap in both])
     scores: Floats = (best - ground[:, :1]) / ground[:, 1:]
     return scores
 
@@ -170,7 +176,9 @@ def without_shared(asked: Questions, gallery: Gallery) -> Questions:
     nouns = {head_noun(thing.name) for p in gallery.truth.pictures for thing in p.objects}
     keep = [i for i, name in enumerate(asked.names) if head_noun(name) not in nouns]
     names, positives = [asked.names[i] for i in keep], [asked.positives[i] for i in keep]
-    return Questions(asked.kind, asked.space, asked.vectors[keep], names, positives)
+    return Questions(
+        asked.kind, asked.space, asked.vectors[keep], names, positives, asked.handicaps[keep]
+    )
 
 
 def measure(encoder: Remembering, galleries: Sequence[Gallery]) -> list[dict[str, Any]]:

@@ -102,12 +102,17 @@ class ImageFeatures:
 
 @dataclass(slots=True)
 class TextFeatures:
-    """What an encoder says of N texts; ``vector`` float32 ``[N, D]``, unit length."""
+    """What an encoder says of N texts; ``vector`` float32 ``[N, D]``, unit length.
+
+    ``handicap`` float32 ``[N]``: by how many standard deviations of the cohort a text must score
+    higher before it counts as answered, because the encoder hardly knows its words.
+    """
 
     vector: Floats
     tokens: Floats | None = None
     attention: Floats | None = None
     ids: npt.NDArray[np.int64] | None = None
+    handicap: Floats | None = None
 
 
 @dataclass(slots=True)
@@ -146,10 +151,14 @@ class Calibration:
     intercept: float
     cutoff: float
 
-    def background(self, question: Floats) -> tuple[float, float]:
-        """Mean and standard deviation of the question's best cosine with each cohort picture."""
+    def background(self, question: Floats, handicap: float = 0.0) -> tuple[float, float]:
+        """Mean and standard deviation of the question's best cosine with each cohort picture.
+
+        ``handicap`` raises the mean by so many standard deviations (see ``TextFeatures``).
+        """
         best = (self.cohort @ question).max(axis=1)
-        return float(best.mean()), float(max(best.std(), 1e-6))
+        std = float(max(best.std(), 1e-6))
+        return float(best.mean()) + handicap * std, std
 
     def probability(self, standard_score: float) -> float:
         """Chance that a picture with this standardised score is a right answer."""

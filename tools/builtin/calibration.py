@@ -50,8 +50,14 @@ def asked_with(encoder: BuiltinEncoder, file: Path) -> Floats:
     return encoder.query_features([thing], alone=thing is not picture.pixels)[0]
 
 
-def questions(encoder: BuiltinEncoder, folder: Path, space: str) -> tuple[Floats, np.ndarray]:
-    """Vectors ``[Q, D]`` of a set's questions and which pictures ``[Q, N]`` answer each."""
+def questions(
+    encoder: BuiltinEncoder, folder: Path, space: str
+) -> tuple[Floats, np.ndarray, Floats]:
+    """Vectors ``[Q, D]`` of a set's questions, their answers ``[Q, N]``, familiarity ``[Q]``.
+
+    To the names of things come as many random words, which nothing answers: without them nothing
+    would tell a question the sentence model does not know from one that finds nothing.
+    """
     truth = load_truth(folder)
     column = {picture.file: i for i, picture in enumerate(truth.pictures)}
     if space == "look":
@@ -60,19 +66,22 @@ def questions(encoder: BuiltinEncoder, folder: Path, space: str) -> tuple[Floats
             for q in truth.queries
             for file in (q.cutout or q.file, q.file)
         ]
+        vectors = np.stack([vector for vector, _ in asked])
+        answers = [positives for _, positives in asked]
+        familiar = np.zeros(len(asked), np.float32)
     else:
-        names = sorted({q.name for q in truth.queries})
-        asked = [
-            (
-                encoder.text_features([name]).vector[0],
-                {p.file for p in truth.pictures if any(o.name == name for o in p.objects)},
-            )
-            for name in names
+        names = sorted({o.name for p in truth.pictures for o in p.objects})
+        texts = names + nonsense(len(names))
+        vectors = encoder.text_features(texts).vector
+        answers = [
+            {p.file for p in truth.pictures if any(o.name == text for o in p.objects)}
+            for text in texts
         ]
-    right = np.zeros((len(asked), len(column)), np.bool_)
-    for i, (_, positives) in enumerate(asked):
+        familiar = encoder.familiarity(texts)
+    right = np.zeros((len(answers), len(column)), np.bool_)
+    for i, positives in enumerate(answers):
         right[i, [column[file] for file in positives]] = True
-    return np.stack([vector for vector, _ in asked]), right
+    return vectors, right, familiar
 
 
 def standardised(cohort: Floats, asked: Floats, gallery: Floats) -> np.ndarray:
@@ -85,18 +94,25 @@ def standardised(cohort: Floats, asked: Floats, gallery: Floats) -> np.ndarray:
     return np.stack(rows)
 
 
-def logistic(score: np.ndarray, right: np.ndarray) -> tuple[float, float]:
-    """Slope and intercept by Newton's method on the log-likelihood (Platt 1999)."""
-    x = np.stack([score, np.ones_like(score)], 1).astype(np.float64)
-    weights = np.zeros(2)
+def nonsense(count: int) -> list[str]:
+    """Random letters, five to ten at a time: questions that nothing answers."""
+    draw = np.random.default_rng(1)
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    return ["".join(draw.choice(letters, draw.integers(5, 11))) for _ in range(count)]
+
+
+def logistic(features: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Weights of the features ``[n, F]`` by Newton's method on the log-likelihood (Platt 1999)."""
+    x = features.astype(np.float64)
+    weights = np.zeros(x.shape[1])
     for _ in range(50):
         chance = 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
-        curve = x.T @ (x * (chance * (1 - chance))[:, None]) + 1e-9 * np.eye(2)
+        curve = x.T @ (x * (chance * (1 - chance))[:, None]) + 1e-9 * np.eye(len(weights))
         step = np.linalg.solve(curve, x.T @ (right - chance))
         weights += step
         if np.abs(step).max() < 1e-10:
             break
-    return float(weights[0]), float(weights[1])
+    return weights
 
 
 def build(folder: Path, cohort_sets: Sequence[Path], dev_sets: Sequence[Path]) -> None:
@@ -114,19 +130,29 @@ def build(folder: Path, cohort_sets: Sequence[Path], dev_sets: Sequence[Path]) -
     arrays: dict[str, np.ndarray] = {}
     for space in SPACES:
         base = cohort[space].astype(np.float32)
-        scores, rights, best = [], [], []
+        rows, rights, best = [], [], []
         for one, gallery in zip(dev_sets, galleries, strict=True):
-            asked, right = questions(encoder, one, space)
+            asked, right, familiar = questions(encoder, one, space)
             score = standardised(base, asked, gallery[space])
-            scores.append(score.ravel())
-            rights.append(right.ravel())
-            best.append(score.max(axis=1))
-        slope, intercept = logistic(np.concatenate(scores), np.concatenate(rights))
-        edge = np.quantile(np.concatenate(best), MISSED)
+            rows.append(np.stack([score, np.broadcast_to(familiar[:, None], score.shape)], -1))
+            rights.append(right)
+            answered = right.any(axis=1)
+            best.append(np.stack([score.max(axis=1), familiar], -1)[answered])
+        usual = float(np.median(np.concatenate(best)[:, 1]))
+        pairs = np.concatenate([row.reshape(-1, 2) for row in rows])
+        known = np.ptp(pairs[:, 1]) > 0
+        columns = [pairs[:, 0], *([pairs[:, 1] - usual] if known else []), np.ones(len(pairs))]
+        truth = np.concatenate([right.ravel() for right in rights])
+        slope, *price, intercept = logistic(np.stack(columns, 1), truth)
+        worth = float(price[0] / slope) if price else 0.0
+        top = np.concatenate(best)
+        edge = np.quantile(top[:, 0] - worth * (usual - top[:, 1]), MISSED)
         arrays |= {
             f"{space}_cohort": cohort[space],
             f"{space}_slope": np.float64(slope),
             f"{space}_intercept": np.float64(intercept),
             f"{space}_cutoff": np.float64(1 / (1 + np.exp(-(slope * edge + intercept)))),
+            f"{space}_usual": np.float64(usual),
+            f"{space}_price": np.float64(worth),
         }
     np.savez(folder / "calibration.npz", **arrays)

@@ -57,6 +57,13 @@ class _Asked:
     probe: Probe
     space: Space
     calibration: Calibration | None
+    handicap: float = 0.0
+
+    def background(self) -> tuple[float, float]:
+        """Mean and standard deviation of unrelated pictures' scores; 0 and 1 when unknown."""
+        if self.calibration is None:
+            return 0.0, 1.0
+        return self.calibration.background(self.probe.vector, self.handicap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +155,13 @@ class Asker:
         if method is not None:
             _check_method(method, space)
         encoder = self._roster.open(space.encoder)
+        handicap = 0.0
         if part.kind == "text":
             if not isinstance(encoder, TextEncoder):
                 raise UsageError(f"{space.encoder} has no text side; choose another --model")
-            vector = encoder.text_features([part.value]).vector[0]
+            told = encoder.text_features([part.value])
+            vector = told.vector[0]
+            handicap = 0.0 if told.handicap is None else float(told.handicap[0])
         elif part.kind == "item" and part.box is None:
             vector = self._stored(int(part.value), space)
         else:
@@ -161,6 +171,7 @@ class Asker:
             Probe(space.id, np.ascontiguousarray(vector), part.weight, places=places),
             space,
             calibration,
+            handicap,
         )
 
     def _stored(self, number: int, space: Space) -> Floats:
@@ -306,7 +317,7 @@ class _Judge:
         if self._calibration is None:
             return
         if not fused:
-            self._mean, self._std = self._calibration.background(asked[0].probe.vector)
+            self._mean, self._std = asked[0].background()
         self.cutoff = self._calibration.threshold() * self._std + self._mean
 
     def __call__(self, score: float) -> tuple[bool | None, float | None]:
@@ -337,8 +348,7 @@ def _weigh(probes: list[Probe], asked: list[_Asked]) -> tuple[list[Probe], bool]
         return probes, True
     weighed = []
     for probe, one in zip(probes, asked, strict=True):
-        assert one.calibration is not None
-        mean, std = one.calibration.background(probe.vector)
+        mean, std = one.background()
         weighed.append(replace(probe, mean=mean, std=std))
     return weighed, True
 

@@ -123,6 +123,12 @@ class BuiltinEncoder(EncodesImages, EncodesTexts):
             found[space.name] = Calibration(cohort, slope, intercept, cutoff)
         return found
 
+    @cached_property
+    def _unfamiliar(self) -> tuple[np.float32, np.float32]:
+        """Usual familiarity of a question, and the handicap for each unit below it."""
+        arrays = load_arrays("calibration.npz")
+        return np.float32(arrays["words_usual"]), np.float32(arrays["words_price"])
+
     def calibration(self, space: str) -> Calibration | None:
         """What a score of a question means; fitted on scenes that are in no reported figure."""
         return self._calibrations.get(space)
@@ -203,7 +209,15 @@ class BuiltinEncoder(EncodesImages, EncodesTexts):
         if want:
             raise UsageError(f"`want` is {sorted(want)}, but builtin gives vectors only.")
         sentences = self._sentences.encode(texts)
-        return TextFeatures(np.stack([self._concepts.of_sentences(one) for one in sentences]))
+        usual, price = self._unfamiliar
+        return TextFeatures(
+            np.stack([self._concepts.of_sentences(one) for one in sentences]),
+            handicap=price * (usual - self._concepts.familiarity(sentences)),
+        )
+
+    def familiarity(self, texts: Sequence[str]) -> Floats:
+        """How near each text comes to any class name, float32 ``[N]``; what handicaps rest on."""
+        return self._concepts.familiarity(self._sentences.encode(texts))
 
 
 def _pool(cells: Floats, *, middle: bool) -> Floats:

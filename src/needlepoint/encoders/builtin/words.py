@@ -76,6 +76,16 @@ class Concepts:
         weights /= weights.sum(axis=-1, keepdims=True)
         return unit(weights @ self._classes)
 
+    def familiarity(self, sentences: Floats) -> Floats:
+        """How near each sentence float32 ``[N, 384]`` comes to any class name: float32 ``[N]``.
+
+        The length of its projection times its best cosine with a class: near zero for what no
+        picture can show and for what is not English.
+        """
+        names = unit(self._classes).T
+        best = [float((((one - self._mean) @ self._basis) @ names).max()) for one in sentences]
+        return np.array(best, np.float32)
+
     def of_sentences(self, sentences: Floats) -> Floats:
         """Sentence vectors float32 ``[N, 384]`` to unit vectors ``[N, D]``."""
         return unit((sentences - self._mean) @ self._basis)
