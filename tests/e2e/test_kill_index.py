@@ -119,7 +119,7 @@ def place(row: dict) -> tuple:
 
 def test_killed_at_any_moment_it_resumes_and_ends_as_if_nothing_had_been(world, pictures, complete):
     chance = random.Random(7)
-    kept, resumed = 0, 0
+    kept = 0
     for _ in range(5):
         if kept > COUNT // 2:
             break  # the last run must find something left to do
@@ -127,10 +127,9 @@ def test_killed_at_any_moment_it_resumes_and_ends_as_if_nothing_had_been(world, 
         world.wait_for(kept + chance.randint(0, 9), process)
         time.sleep(chance.uniform(0, 0.03))
         process.kill()
-        _, err = process.communicate()
+        process.communicate()
         if not world.library.exists():
             continue
-        resumed += f"resumed from {kept:,}" in err and kept > 0
         now = world.pictures()
         assert now >= kept, "what was acknowledged is lost"
         kept = now
@@ -141,7 +140,6 @@ def test_killed_at_any_moment_it_resumes_and_ends_as_if_nothing_had_been(world, 
             assert len(rows) == kept
             assert {place(row) for row in rows} <= final
     assert 0 < kept < COUNT, "the test must catch it at work"
-    assert resumed >= 1
     code, _, err = world.run("index", pictures)
     assert code == 0, err
     assert f"resumed from {kept:,}" in err
