@@ -193,7 +193,7 @@ def scored(task: Task, bridge: Bridge, sentences: Floats, places: bool) -> dict[
 def main(folders: tuple[Path, ...], stamp_folder: Path | None, cache: Path) -> None:
     """Measure, print, and write the CSV."""
     rows: list[dict[str, Any]] = []
-    with threadpool_limits(2, user_api="blas"):
+    with threadpool_limits(1, user_api="blas"):
         encoder = Listening(cache)
         tasks = [scenes(encoder, folder) for folder in folders]
         if stamp_folder is not None:
