@@ -25,6 +25,7 @@ from typing import Any
 import click
 import numpy as np
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from common import hardware, write_rows
 from needlepoint import Library
@@ -143,7 +144,8 @@ def main(pictures: int, repeats: int, threads: int, seed: int) -> None:
                 ]
                 for name, work in ways if repeat % 2 else ways[::-1]:
                     taken[name].append(timed(work))
-        parts = stages(paths[:16])
+        with threadpool_limits(1, user_api="blas"):
+            parts = stages(paths[:16])
 
     pairs = list(zip(taken["bare"], taken["library"], strict=True))
     facts = {"pictures": pictures, "kilobytes": round(size / 1000), "threads": threads}
