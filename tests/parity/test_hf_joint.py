@@ -8,6 +8,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from tiny import pictures
+
 from common import (
     ALL,
     NEAR,
@@ -19,8 +21,6 @@ from common import (
     tensor_of,
     unit,
 )
-from tiny import pictures
-
 from needlepoint.encoders.address import open_encoder
 from needlepoint.errors import ModelUnavailable, UsageError
 from needlepoint.parts import DenseEncoder, Encoder, TextEncoder

@@ -8,6 +8,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from tiny import pictures
+
 from common import (
     ALL,
     NEAR,
@@ -18,9 +21,6 @@ from common import (
     check_shares,
     unit,
 )
-from PIL import Image
-from tiny import pictures
-
 from needlepoint.encoders.address import open_encoder
 from needlepoint.errors import ModelUnavailable, UsageError
 from needlepoint.parts import DenseEncoder, TextEncoder
