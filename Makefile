@@ -4,7 +4,7 @@ DEMO_ENV := .venv-demo
 TEST_ENV := .venv-test
 OUT := .demo
 
-.PHONY: demo test lint clean lock
+.PHONY: demo test lint clean
 .DELETE_ON_ERROR:
 
 demo: $(DEMO_ENV)/ready
@@ -31,10 +31,6 @@ $(TEST_ENV)/ready: requirements/base.txt requirements/test.txt requirements/test
 	$(TEST_ENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/test-nodeps.txt
 	$(TEST_ENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
-
-# Rewrites the pins from what the test environment holds today.
-lock: $(TEST_ENV)/ready
-	$(TEST_ENV)/bin/python tools/lock.py
 
 clean:
 	rm -rf $(DEMO_ENV) $(TEST_ENV) $(OUT) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
