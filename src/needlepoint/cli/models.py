@@ -182,7 +182,7 @@ def show_method(door: Door, name: str, as_json: bool) -> int:
     """The card of one method."""
     from needlepoint.methods.card import find_method
 
-    card = find_method(name).to_dict()
+    card = find_method(name).card.to_dict()
     if as_json:
         output.write_json(card)
     else:

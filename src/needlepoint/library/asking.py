@@ -15,7 +15,7 @@ import numpy as np
 from needlepoint.errors import LibraryBusy, LibraryIncompatible, UsageError
 from needlepoint.intake.decode import decode
 from needlepoint.library.roster import BUILTIN, Asks, Roster
-from needlepoint.methods.card import MethodCard, find_method
+from needlepoint.methods.card import Method, find_method
 from needlepoint.parts import (
     Calibrated,
     Calibration,
@@ -100,7 +100,7 @@ class Asker:
             raise UsageError(f"`min_score` is a number or auto. Received: {options.min_score!r}.")
         clock = _Clock()
         method = find_method(options.method) if options.method else None
-        places = options.places and (method is None or method.places)
+        places = options.places and (method is None or method.card.places)
         asked = [self._prepare(part, options.model, method, places) for part in query.parts]
         probes, fused = _weigh([a.probe for a in asked], asked)
         clock.lap("encode")
@@ -148,7 +148,7 @@ class Asker:
     # -- parts to probes
 
     def _prepare(
-        self, part: Part, model: str | None, method: MethodCard | None, places: bool
+        self, part: Part, model: str | None, method: Method | None, places: bool
     ) -> _Asked:
         asks: Asks = "text" if part.kind == "text" else "image"
         space = self._roster.space(asks, model)
@@ -247,7 +247,7 @@ class Asker:
         asked: list[_Asked],
         fused: bool,
         judge: _Judge,
-        method: MethodCard | None,
+        method: Method | None,
         options: Options,
     ) -> list[Hit]:
         facts = self._store.facts(found.ids.tolist())
@@ -257,7 +257,7 @@ class Asker:
             "library": str(self._store.folder),
             "model": "+".join(dict.fromkeys(a.space.encoder for a in asked)),
             "space": "+".join(dict.fromkeys(a.space.name for a in asked)),
-            "method": method.name if method else _method_of(lead.recipe, options.places),
+            "method": method.card.name if method else _method_of(lead.recipe, options.places),
             "exact": found.exact,
             "mode": found.mode,
         }
@@ -353,12 +353,12 @@ def _weigh(probes: list[Probe], asked: list[_Asked]) -> tuple[list[Probe], bool]
     return weighed, True
 
 
-def _check_method(method: MethodCard, space: Space) -> None:
-    if not fnmatch.fnmatch(space.recipe, method.recipe):
-        regions = method.recipe.replace(":*", "")
+def _check_method(method: Method, space: Space) -> None:
+    if not fnmatch.fnmatch(space.recipe, method.card.recipe):
+        regions = method.card.recipe.replace(":*", "")
         raise LibraryIncompatible(
-            f"`method` is {method.name}, which needs a library indexed with regions "
-            f"{method.recipe}; this one has {space.recipe} for {space.encoder}. Run "
+            f"`method` is {method.card.name}, which needs a library indexed with regions "
+            f"{method.card.recipe}; this one has {space.recipe} for {space.encoder}. Run "
             f"`needlepoint index --regions {regions}` into a new --library."
         )
 

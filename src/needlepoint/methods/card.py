@@ -1,17 +1,23 @@
-"""The card every method carries and the registry that lists them."""
+"""The card every method carries, the parts it is made of, and the registry that lists them."""
 
 from __future__ import annotations
 
 import fnmatch
 import importlib
 import pkgutil
+import re
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from importlib.metadata import entry_points
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from needlepoint.errors import UsageError
+from needlepoint.parts import Encoder, EncoderCard, Floats
+from needlepoint.regions.describe import Describer, PolicyDescriber
+from needlepoint.regions.recipe import Recipe
+from needlepoint.search.fusion import BEST, Fusion
 
 Evidence = Literal["authors' code", "paper's equations", "own reading", "own"]
 
@@ -46,18 +52,56 @@ class MethodCard:
         return asdict(self)
 
 
-_METHODS: dict[str, MethodCard] = {}
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Q texts as vectors float32 ``[Q, D]`` of unit length.
+
+    Where ``second`` float32 ``[Q, D]`` is given, the best ``shortlist`` pictures are put in order
+    again by ``(1 - share) s + share <second, whole>``; the others keep their order below them.
+    """
+
+    vectors: Floats
+    second: Floats | None = None
+    share: float = 0.0
+    shortlist: int = 100
+
+
+class Asks(Protocol):
+    """Turns words into vectors otherwise than by the encoder's text tower alone."""
+
+    def __call__(
+        self, encoder: Encoder, texts: Sequence[str], options: str, corpus: Sequence[str]
+    ) -> Asked:
+        """``options`` as in the recipe; ``corpus`` holds texts that tell which words are common."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A card and the parts of a method.
+
+    ``describer`` makes one from the options of a recipe (the text behind ``NAME:``), None where
+    the region policies of ``index --regions`` serve; ``fusion`` tells how whole and regions make a
+    score, for an encoder and the options; ``asks`` is None where the text tower alone serves.
+    """
+
+    card: MethodCard
+    describer: Callable[[str], Describer] | None = None
+    fusion: Callable[[str, EncoderCard], Fusion] = lambda options, card: BEST
+    asks: Asks | None = None
+
+
+_METHODS: dict[str, Method] = {}
 _loaded = False
 
 
-def register(card: MethodCard) -> MethodCard:
+def register(method: Method) -> MethodCard:
     """List a method under its name; a second registration of a name warns and replaces."""
-    if card.name in _METHODS and _METHODS[card.name] != card:
-        warnings.warn(
-            f"method {card.name!r} is registered twice; the later one is used", stacklevel=2
-        )
-    _METHODS[card.name] = card
-    return card
+    name = method.card.name
+    if name in _METHODS and _METHODS[name].card != method.card:
+        warnings.warn(f"method {name!r} is registered twice; the later one is used", stacklevel=2)
+    _METHODS[name] = method
+    return method.card
 
 
 def list_methods(pattern: str = "*") -> list[MethodCard]:
@@ -68,11 +112,11 @@ def list_methods(pattern: str = "*") -> list[MethodCard]:
         ['dense']
     """
     _load()
-    return [_METHODS[name] for name in sorted(_METHODS) if fnmatch.fnmatch(name, pattern)]
+    return [_METHODS[name].card for name in sorted(_METHODS) if fnmatch.fnmatch(name, pattern)]
 
 
-def find_method(name: str) -> MethodCard:
-    """The card of this name.
+def find_method(name: str) -> Method:
+    """The method of this name.
 
     Raises:
         UsageError: no such method; the message names the nearest ones.
@@ -84,6 +128,27 @@ def find_method(name: str) -> MethodCard:
             f"unknown method {name!r}. Nearest: {', '.join(near)}. See `needlepoint methods`."
         )
     return _METHODS[name]
+
+
+def describer_of(recipe: str) -> Describer:
+    """The describer that a recipe names: a region policy, or a method with its options.
+
+    Raises:
+        UsageError: neither, or options that cannot be understood.
+
+    Example:
+        >>> describer_of("windows:9").recipe
+        'windows:9'
+    """
+    name, _, options = recipe.partition(":")
+    if re.match(r"(none|dense|windows)\b", recipe):
+        return PolicyDescriber(Recipe.parse(recipe))
+    method = find_method(name)
+    if method.describer is None:
+        raise UsageError(
+            f"method {name} keeps nothing of its own: index with --regions {method.card.recipe}."
+        )
+    return method.describer(options)
 
 
 def _load() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from needlepoint.errors import UsageError
-from needlepoint.parts import DenseEncoder, DenseFeatures, Encoder, Floats
+from needlepoint.parts import DenseEncoder, DenseFeatures, Encoder, EncoderCard, Floats
 from needlepoint.picture import Picture, Pixels
 from needlepoint.regions.dense import representatives, span_boxes, window_means, window_spans
 from needlepoint.regions.heat import pack_map
@@ -31,6 +32,47 @@ class Description:
     regions: Floats
     boxes: Floats
     map: bytes | None = None
+
+
+class Describer(Protocol):
+    """Makes what is kept of a picture. Nothing it returns depends on the other pictures."""
+
+    @property
+    def recipe(self) -> str:
+        """Canonical text that makes this describer again; stored with the vectors."""
+        ...
+
+    def side(self, card: EncoderCard) -> int:
+        """Long side in pixels that pictures are decoded at, at least; 0 for the full size."""
+        ...
+
+    def describe(self, encoder: Encoder, pictures: Sequence[Picture]) -> list[list[Description]]:
+        """For each of N pictures, one description a space of the encoder.
+
+        Raises:
+            UsageError: the encoder lacks an ability that is needed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDescriber:
+    """The region policies ``none``, ``dense`` and ``windows`` as a describer."""
+
+    policy: Recipe
+
+    @property
+    def recipe(self) -> str:
+        """As ``str`` of the policy."""
+        return str(self.policy)
+
+    def side(self, card: EncoderCard) -> int:
+        """The long side of a dense pass; twice the encoder's input otherwise."""
+        return self.policy.long_side if self.policy.kind == "dense" else 2 * card.input_size
+
+    def describe(self, encoder: Encoder, pictures: Sequence[Picture]) -> list[list[Description]]:
+        """See ``describe`` of this module."""
+        return describe(encoder, pictures, self.policy)
 
 
 def describe(
