@@ -74,5 +74,5 @@ def test_best_and_whole():
 
 
 def test_an_unknown_kind_is_told():
-    with pytest.raises(UsageError, match=r"`fusion` is .max.\.* Allowed: whole, best, gated"):
+    with pytest.raises(UsageError, match="Allowed: whole, best, gated"):
         Fusion("max")
