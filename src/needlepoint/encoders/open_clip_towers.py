@@ -1,5 +1,4 @@
-"""The modules of open_clip (its own transformers, and timm's ViT with attention pooling) as
-towers."""
+"""open_clip's own transformers as towers; timm's trunks are in ``timm_towers``."""
 
 from __future__ import annotations
 
@@ -7,6 +6,7 @@ from typing import Any
 
 import torch
 
+from needlepoint.encoders.timm_towers import timm_tower
 from needlepoint.encoders.torch_tools import mask_for, pick, resample_positions, split_heads
 from needlepoint.encoders.towers import ImageTower, Tensor
 
@@ -67,50 +67,6 @@ class NativeImages(_Blocks):
         return normal if self._visual.proj is None else normal @ self._visual.proj
 
 
-class TimmImages:
-    """timm's ``VisionTransformer`` with an attention-pooling head: SigLIP in open_clip.
-
-    Cells are the value path of the pooling attention, as for SigLIP in ``hf_towers``.
-    """
-
-    prefix = 0
-
-    def __init__(self, visual: Any) -> None:
-        self._trunk, self._after = visual.trunk, visual.head
-        self.blocks = self._trunk.blocks
-        self.patch = int(self._trunk.patch_embed.patch_size[0])
-
-    def embed(self, pixels: Tensor) -> tuple[Tensor, Any]:
-        patches = self._trunk.patch_embed.proj(pixels)
-        grid = (patches.shape[2], patches.shape[3])
-        patches = self._trunk.patch_embed.norm(patches.flatten(2).transpose(1, 2))
-        placed = patches + resample_positions(self._trunk.pos_embed[0], grid)
-        return self._trunk.norm_pre(placed), None
-
-    def run(self, block: Any, tokens: Tensor, context: Any) -> Tensor:
-        return block(tokens)
-
-    def query_key(self, block: Any, tokens: Tensor, context: Any) -> tuple[Tensor, Tensor]:
-        attention = block.attn
-        queries, keys, _ = attention.qkv(block.norm1(tokens)).chunk(3, -1)
-        queries = attention.q_norm(split_heads(queries, attention.num_heads))
-        keys = attention.k_norm(split_heads(keys, attention.num_heads))
-        return queries * attention.scale, keys
-
-    def pool(self, tokens: Tensor) -> Tensor:
-        return self._after(self._trunk.forward_head(self._trunk.norm(tokens)))
-
-    def cells(self, tokens: Tensor, context: Any) -> Tensor:
-        final = self._trunk.norm(self.run(self.blocks[-1], tokens, context))
-        pooling = self._trunk.attn_pool
-        return pooling.proj(pooling.kv(final).chunk(2, -1)[1])
-
-    def head(self, means: Tensor) -> Tensor:
-        pooling = self._trunk.attn_pool
-        pooled = means + pooling.mlp(pooling.norm(means))
-        return self._after(self._trunk.head(self._trunk.fc_norm(pooled)))
-
-
 class NativeTexts(_Blocks):
     """open_clip's own text transformer, as part of ``CLIP`` or as ``TextTransformer``."""
 
@@ -148,29 +104,16 @@ class NativeTexts(_Blocks):
 
 def image_tower(visual: Any) -> ImageTower | None:
     """The tower of an open_clip image model, or None when it is not a plain ViT of a known kind."""
-    trunk = getattr(visual, "trunk", None)
-    if trunk is None:
-        blocks = getattr(getattr(visual, "transformer", None), "resblocks", ())
-        plain = (
-            len(blocks) > 0
-            and all(
-                isinstance(getattr(b, "attn", None), torch.nn.MultiheadAttention) for b in blocks
-            )
-            and getattr(visual, "attn_pool", None) is None
-            and getattr(visual, "pool_type", "") == "tok"
-        )
-        return NativeImages(visual) if plain else None
-    pooling = getattr(trunk, "attn_pool", None)
+    if getattr(visual, "trunk", None) is not None:
+        return timm_tower(visual.trunk, visual.head)
+    blocks = getattr(getattr(visual, "transformer", None), "resblocks", ())
     plain = (
-        pooling is not None
-        and getattr(pooling, "pool", "") == "token"
-        and getattr(pooling, "mlp", None) is not None
-        and getattr(pooling, "pos_embed", None) is None
-        and getattr(trunk, "num_prefix_tokens", -1) == 0
-        and getattr(trunk, "pos_embed", None) is not None
-        and all(hasattr(block.attn, "qkv") for block in trunk.blocks)
+        len(blocks) > 0
+        and _all_plain(blocks)
+        and getattr(visual, "attn_pool", None) is None
+        and getattr(visual, "pool_type", "") == "tok"
     )
-    return TimmImages(visual) if plain else None
+    return NativeImages(visual) if plain else None
 
 
 def text_tower(model: Any) -> NativeTexts | None:

@@ -1,0 +1,121 @@
+"""timm's ``VisionTransformer`` as a tower: with an attention-pooling head, or a class token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from needlepoint.encoders.torch_tools import resample_positions, split_heads
+from needlepoint.encoders.towers import ImageTower, Tensor
+
+
+class _Timm:
+    """What both kinds share: the stem, the blocks, and what follows the trunk (``after``)."""
+
+    def __init__(self, trunk: Any, after: Any) -> None:
+        self._trunk, self._after = trunk, after
+        self.blocks = trunk.blocks
+        self.prefix = int(trunk.num_prefix_tokens)
+        self.patch = int(trunk.patch_embed.patch_size[0])
+
+    def embed(self, pixels: Tensor) -> tuple[Tensor, Any]:
+        """As timm's ``_pos_embed``: prefix tokens get a position unless ``no_embed_class``."""
+        trunk = self._trunk
+        patches = trunk.patch_embed.proj(pixels)
+        grid = (patches.shape[2], patches.shape[3])
+        patches = trunk.patch_embed.norm(patches.flatten(2).transpose(1, 2))
+        firsts = [
+            one.expand(patches.shape[0], -1, -1)
+            for one in (trunk.cls_token, trunk.reg_token)
+            if one is not None
+        ]
+        placed = 0 if trunk.no_embed_class else self.prefix
+        ahead, positions = trunk.pos_embed[0, :placed], trunk.pos_embed[0, placed:]
+        tokens = torch.cat((*firsts, patches + resample_positions(positions, grid)), dim=1)
+        if placed:
+            tokens = torch.cat((tokens[:, :placed] + ahead, tokens[:, placed:]), dim=1)
+        return trunk.norm_pre(tokens), None
+
+    def run(self, block: Any, tokens: Tensor, context: Any) -> Tensor:
+        return block(tokens)
+
+    def query_key(self, block: Any, tokens: Tensor, context: Any) -> tuple[Tensor, Tensor]:
+        attention = block.attn
+        queries, keys, _ = attention.qkv(block.norm1(tokens)).chunk(3, -1)
+        queries = attention.q_norm(split_heads(queries, attention.num_heads))
+        keys = attention.k_norm(split_heads(keys, attention.num_heads))
+        return queries * attention.scale, keys
+
+    def pool(self, tokens: Tensor) -> Tensor:
+        return self._after(self._trunk.forward_head(self._trunk.norm(tokens)))
+
+
+class TimmPooled(_Timm):
+    """An attention-pooling head and no class token: SigLIP in open_clip.
+
+    Cells are the value path of the pooling attention, as for SigLIP in ``hf_towers``.
+    """
+
+    def cells(self, tokens: Tensor, context: Any) -> Tensor:
+        final = self._trunk.norm(self.run(self.blocks[-1], tokens, context))
+        pooling = self._trunk.attn_pool
+        return pooling.proj(pooling.kv(final).chunk(2, -1)[1])
+
+    def head(self, means: Tensor) -> Tensor:
+        pooling = self._trunk.attn_pool
+        pooled = means + pooling.mlp(pooling.norm(means))
+        return self._after(self._trunk.head(self._trunk.fc_norm(pooled)))
+
+
+class TimmToken(_Timm):
+    """A class token that makes the vector, perhaps registers: timm's CLIP in open_clip.
+
+    Cells are the value path of the last block, as for CLIP in ``hf_towers``.
+    """
+
+    def cells(self, tokens: Tensor, context: Any) -> Tensor:
+        block = self.blocks[-1]
+        attention, inner = block.attn, block.norm1(tokens[:, self.prefix :])
+        values = attention.qkv(inner).chunk(3, -1)[2]
+        return block.ls1(attention.proj(attention.norm(values)))
+
+    def head(self, means: Tensor) -> Tensor:
+        trunk = self._trunk
+        return self._after(trunk.head(trunk.fc_norm(trunk.norm(means))))
+
+
+def timm_tower(trunk: Any, after: Any) -> ImageTower | None:
+    """The tower of a timm trunk, or None when it is not a plain ViT of a known kind.
+
+    Args:
+        trunk: the timm model.
+        after: what follows it (open_clip's projection; may be the identity).
+    """
+    blocks = getattr(trunk, "blocks", ())
+    stem = getattr(trunk, "patch_embed", None)
+    plain = (
+        len(blocks) > 0
+        and all(type(block).__name__ == "Block" and _plain(block) for block in blocks)
+        and isinstance(getattr(stem, "proj", None), torch.nn.Conv2d)
+        and getattr(trunk, "pos_embed", None) is not None
+        and getattr(trunk, "rope", None) is None
+    )
+    if not plain:
+        return None
+    pooling = getattr(trunk, "attn_pool", None)
+    if pooling is None:
+        return TimmToken(trunk, after) if trunk.global_pool == "token" else None
+    pools = (
+        trunk.num_prefix_tokens == 0
+        and getattr(pooling, "pool", "") == "token"
+        and getattr(pooling, "mlp", None) is not None
+        and getattr(pooling, "pos_embed", None) is None
+    )
+    return TimmPooled(trunk, after) if pools else None
+
+
+def _plain(block: Any) -> bool:
+    """Whether a block's attention is timm's own: fused qkv, no rotation, no gate."""
+    attention = getattr(block, "attn", None)
+    return type(attention).__name__ == "Attention" and getattr(attention, "gate", None) is None
