@@ -31,6 +31,8 @@ FAMILIES = {
     "clip": {},
     "clip-quickgelu": {"quick_gelu": True},
     "siglip": {"siglip": True},
+    "timm-clip": {"timm": 0},
+    "timm-registers": {"timm": 4},
 }
 
 
@@ -103,7 +105,7 @@ def test_attention_equals_the_module_asked_for_weights(ours, theirs, family):
     features = ours.image_features(pictures(), want=ALL, block=0)
     pixels = _pixels(transform)
     with torch.inference_mode():
-        if family == "siglip":
+        if family not in ("clip", "clip-quickgelu"):
             trunk = model.visual.trunk
             entering = trunk.norm_pre(trunk._pos_embed(trunk.patch_embed(pixels)))
             attention = trunk.blocks[0].attn
@@ -112,7 +114,8 @@ def test_attention_equals_the_module_asked_for_weights(ours, theirs, family):
             handle = attention.attn_drop.register_forward_hook(lambda m, i, o: seen.append(o))
             trunk.blocks[0](entering)
             handle.remove()
-            shares = seen[0]
+            skip = trunk.num_prefix_tokens
+            shares = seen[0][:, :, skip:, skip:]
         else:
             entering = model.visual._embeds(pixels)
             block = model.visual.transformer.resblocks[0]

@@ -224,8 +224,40 @@ def small_timm_siglip() -> str:
     return "vit_small_test_siglip"
 
 
-def open_clip_folder(folder: Path, *, quick_gelu: bool = False, siglip: bool = False) -> Path:
-    """open_clip's local-dir format: a CLIP with its own ViT, or SigLIP with timm's ViT."""
+def small_timm_clip(registers: int = 0) -> str:
+    """timm's CLIP ViT (class token, norm before the blocks) registered at a small size.
+
+    With registers it also has norms of queries and keys, layer scale, and prefix tokens without
+    positions: everything that a hand-written pass could forget.
+    """
+    import timm
+    from timm.models.vision_transformer import _create_vision_transformer
+
+    name = f"vit_small_test_clip_{registers}"
+
+    def made(pretrained: bool = False, **kwargs: object) -> torch.nn.Module:
+        shape = {"patch_size": PATCH, "img_size": SIZE, "embed_dim": WIDTH, "depth": 3}
+        shape |= {"num_heads": 4, "pre_norm": True}
+        if registers:
+            shape |= {"reg_tokens": registers, "no_embed_class": True, "init_values": 0.5}
+            shape |= {"qk_norm": True}
+        return _create_vision_transformer(
+            "vit_base_patch16_clip_224", pretrained=pretrained, **{**shape, **kwargs}
+        )
+
+    if not timm.is_model(name):
+        made.__name__ = name
+        timm.models.register_model(made)
+    return name
+
+
+def open_clip_folder(
+    folder: Path, *, quick_gelu: bool = False, siglip: bool = False, timm: int | None = None
+) -> Path:
+    """open_clip's local-dir format: a CLIP with its own ViT, or SigLIP with timm's ViT.
+
+    ``timm`` makes a CLIP on timm's ViT with a class token and so many registers.
+    """
     import open_clip
     from safetensors.torch import save_file
 
@@ -249,6 +281,10 @@ def open_clip_folder(folder: Path, *, quick_gelu: bool = False, siglip: bool = F
         vision = {"image_size": SIZE, "patch_size": PATCH, "width": WIDTH, "layers": 3,
                   "head_width": 16}  # fmt: skip
         text |= {"context_length": 77, "vocab_size": 49408}
+        if timm is not None:
+            name = small_timm_clip(timm)
+            vision = {"image_size": SIZE, "timm_model_name": name, "timm_model_pretrained": False,
+                      "timm_pool": "token", "timm_proj": None}  # fmt: skip
         config = {"embed_dim": DIM, "quick_gelu": quick_gelu, "vision_cfg": vision,
                   "text_cfg": text}  # fmt: skip
     told = {"model_cfg": config, "preprocess_cfg": preprocess}
