@@ -94,6 +94,27 @@ def attention(queries: Any, keys: Any, mask: Any) -> Any:
     return torch.softmax(scores if mask is None else scores + mask, dim=-1)
 
 
+#: query rows of attention held at a time: a So400m at 384 pixels would need 34 MB a picture
+_ROWS = 128
+
+
+def received(queries: Any, keys: Any, prefix: int) -> Any:
+    """How much attention each patch gets from the patches, as a mean over them: ``[N, H, P]``.
+
+    The same numbers as the mean over query rows of ``attention(...)[:, :, prefix:, prefix:]``, in
+    blocks of rows, so that no ``[N, H, T, T]`` is held. ``P`` times it is what LARE sums (eq. 1).
+
+    Args:
+        queries, keys: ``[N, H, T, d]``, the queries already scaled.
+        prefix: tokens before the first patch (class, registers).
+    """
+    total = torch.zeros_like(queries[..., prefix:, 0], dtype=torch.float32)
+    for start in range(prefix, queries.shape[2], _ROWS):
+        shares = attention(queries[:, :, start : start + _ROWS], keys, None)
+        total += shares[..., prefix:].sum(dim=2)
+    return total / total.shape[-1]
+
+
 def array(tensor: Any) -> Floats:
     array: Floats = tensor.to(torch.float32).cpu().numpy()
     return array

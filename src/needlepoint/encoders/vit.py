@@ -25,6 +25,7 @@ from needlepoint.encoders.torch_tools import (
     block_index,
     check_wants,
     no_gradient,
+    received,
     unit,
 )
 from needlepoint.encoders.towers import ImageTower, TextTower, Tokenize
@@ -116,12 +117,12 @@ class TorchViT(OnTorch, EncodesImages):
         tokens, context = tower.embed(tensor)
         for index, layer in enumerate(tower.blocks):
             if index == chosen and want & {"attention", "received"}:
-                shares = attention(*tower.query_key(layer, tokens, context), None)
-                shares = shares[:, :, tower.prefix :, tower.prefix :]
+                queries, keys = tower.query_key(layer, tokens, context)
                 if "attention" in want:
-                    features.attention = array(shares)
+                    shares = attention(queries, keys, None)
+                    features.attention = array(shares[:, :, tower.prefix :, tower.prefix :])
                 if "received" in want:
-                    features.received = array(shares.mean(dim=2))
+                    features.received = array(received(queries, keys, tower.prefix))
             tokens = tower.run(layer, tokens, context)
             if index == chosen and "tokens" in want:
                 features.tokens = array(tokens[:, tower.prefix :])
