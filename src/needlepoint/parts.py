@@ -57,6 +57,10 @@ class EncoderCard:
     padding: str = "none"
     context: int = 0
     patch: int = 0
+    blocks: int = 0
+    """Transformer blocks of the image tower whose attention can be had; 0 where there are none."""
+    prefix: int = 0
+    """Class and register tokens before the patches."""
     size_mb: float = 0.0
     abilities: tuple[str, ...] = ()
     """Subset of ``text``, ``dense``, ``tokens``, ``attention``, ``inject``."""
@@ -66,6 +70,7 @@ class EncoderCard:
     #: fields that say nothing about the numbers an encoder makes
     _TALK = frozenset(
         {"title", "licence", "languages", "size_mb", "limits", "abilities", "address"}
+        | {"blocks", "prefix"}  # the weights tell
     )
 
     def facts(self) -> dict[str, Any]:

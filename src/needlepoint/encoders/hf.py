@@ -106,6 +106,8 @@ def _open_look(
         spaces=(SpaceCard("look", dim, "i8", ("image",)),),
         languages=(),
         patch=tower.patch,
+        blocks=len(tower.blocks),
+        prefix=tower.prefix,
         abilities=("dense", "tokens", "attention"),
         limits="pictures and pieces of pictures only; no words",
     )
@@ -141,6 +143,8 @@ def _open_joint(
         padding="max_length",
         context=context,
         patch=image.patch,
+        blocks=len(image.blocks),
+        prefix=image.prefix,
         abilities=("text", "dense", "tokens", "attention", "inject"),
     )
     return TorchClip(card, preprocess, image, text, tokenize, device, threads)

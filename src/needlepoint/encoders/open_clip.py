@@ -97,6 +97,8 @@ def open_open_clip(address: Address, *, device: str = "cpu", threads: int | None
         padding="max_length",
         context=tokenize.context,
         patch=0 if tower is None else tower.patch,
+        blocks=0 if tower is None else len(tower.blocks),
+        prefix=0 if tower is None else tower.prefix,
         size_mb=weights.size_mb([parts.weights]),
         abilities=("text", "inject")
         if tower is None
