@@ -63,7 +63,7 @@ class EncoderCard:
     """Class and register tokens before the patches."""
     size_mb: float = 0.0
     abilities: tuple[str, ...] = ()
-    """Subset of ``text``, ``dense``, ``tokens``, ``attention``, ``inject``."""
+    """Subset of ``text``, ``dense``, ``tokens``, ``attention``, ``received``, ``inject``."""
     limits: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -95,6 +95,12 @@ class ImageFeatures:
     spaces, by name.
     ``tokens`` float32 ``[N, P, C]``; ``attention`` float32 ``[N, H, P, P]`` or ``received``
     float32 ``[N, H, P]`` of the asked block; ``grid`` is (rows, columns) of the P patches.
+
+    Of the last block, whichever is asked: ``pooling`` float32 ``[N, H, P]`` is the attention that
+    makes the vector, of the class token or of a pooling head's learned query; ``final`` float32
+    ``[N, P, C]`` the patch tokens after the final norm, ``joint`` float32 ``[N, P, D]`` the same
+    through the projection of the vector, not normalised; ``length`` float32 ``[N]`` the length of
+    the vector before it was normalised.
     """
 
     vector: Floats
@@ -103,6 +109,10 @@ class ImageFeatures:
     received: Floats | None = None
     grid: tuple[int, int] | None = None
     others: dict[str, Floats] = field(default_factory=dict)
+    pooling: Floats | None = None
+    final: Floats | None = None
+    joint: Floats | None = None
+    length: Floats | None = None
 
 
 @dataclass(slots=True)
@@ -111,6 +121,11 @@ class TextFeatures:
 
     ``handicap`` float32 ``[N]``: by how many standard deviations of the cohort a text must score
     higher before it counts as answered, because the encoder hardly knows its words.
+
+    ``ids`` int64 ``[N, L]``; ``words`` bool ``[N, L]`` tells the tokens of the text itself from
+    start, end and padding; ``ends`` int64 ``[N]`` is the position that stands for the text. As for
+    pictures: ``pooling`` float32 ``[N, H, L]`` is what that position attends to in the last block,
+    ``final`` ``[N, L, C]``, ``joint`` ``[N, L, D]`` and ``length`` ``[N]``.
     """
 
     vector: Floats
@@ -118,6 +133,12 @@ class TextFeatures:
     attention: Floats | None = None
     ids: npt.NDArray[np.int64] | None = None
     handicap: Floats | None = None
+    words: npt.NDArray[np.bool_] | None = None
+    ends: npt.NDArray[np.int64] | None = None
+    pooling: Floats | None = None
+    final: Floats | None = None
+    joint: Floats | None = None
+    length: Floats | None = None
 
 
 @dataclass(slots=True)
@@ -196,7 +217,7 @@ class Encoder(Protocol):
         want: frozenset[str] = frozenset(),
         block: int = -1,
     ) -> ImageFeatures:
-        """Vectors, and what ``want`` names (``tokens``, ``attention``, ``received``)."""
+        """Vectors, and what ``want`` names: fields of ``ImageFeatures``."""
         ...
 
 

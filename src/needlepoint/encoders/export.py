@@ -20,6 +20,7 @@ import torch
 from needlepoint.encoders.address import open_encoder, parse
 from needlepoint.encoders.onnx import CARD, FORMAT, IMAGE, TEXT, TOKENIZER, OnnxClip, open_onnx
 from needlepoint.encoders.tokenizer_json import tokenizer_json
+from needlepoint.encoders.torch_tools import pick
 from needlepoint.encoders.vit import TorchClip, TorchImages, TorchPlainClip, TorchViT
 from needlepoint.errors import ModelUnavailable, NeedlepointError, UsageError
 
@@ -118,7 +119,8 @@ class _Text(torch.nn.Module):  # type: ignore[misc]
         tokens = self._tower.start(self._tower.words(ids))
         for block in self._tower.blocks:
             tokens = self._tower.run(block, tokens)
-        pooled = self._tower.pool(tokens, self._tower.where(ids))
+        ends = pick(tokens, self._tower.where(ids))
+        pooled = self._tower.joint(self._tower.final(ends))
         return torch.nn.functional.normalize(pooled, dim=-1)
 
 

@@ -7,7 +7,13 @@ from typing import Any
 
 import torch
 
-from needlepoint.encoders.torch_tools import causal_mask, mask_for, pick, split_heads
+from needlepoint.encoders.torch_tools import (
+    attention,
+    causal_mask,
+    class_row,
+    mask_for,
+    split_heads,
+)
 from needlepoint.encoders.towers import Tensor
 
 
@@ -18,8 +24,8 @@ class _Layers:
         self.blocks = blocks
         self._heads = heads
 
-    def _split(self, attention: Any, inner: Tensor) -> tuple[Tensor, Tensor]:
-        queries = split_heads(attention.q_proj(inner), self._heads)
+    def _split(self, attention: Any, inner: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
+        queries = split_heads(attention.q_proj(asked), self._heads)
         keys = split_heads(attention.k_proj(inner), self._heads)
         return queries * queries.shape[-1] ** -0.5, keys
 
@@ -30,8 +36,12 @@ class _ClipLayers(_Layers):
     def _inner(self, block: Any, tokens: Tensor) -> Tensor:
         return block.layer_norm1(tokens)
 
-    def query_key(self, block: Any, tokens: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
-        return self._split(block.self_attn, self._inner(block, tokens))
+    def query_key(
+        self, block: Any, tokens: Tensor, context: Any = None, asking: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        inner = self._inner(block, tokens)
+        asked = inner if asking is None else self._inner(block, asking)
+        return self._split(block.self_attn, inner, asked)
 
 
 class ClipImages(_ClipLayers):
@@ -58,13 +68,27 @@ class ClipImages(_ClipLayers):
     def pool(self, tokens: Tensor) -> Tensor:
         return self.head(tokens[:, 0])
 
-    def cells(self, tokens: Tensor, context: Any) -> Tensor:
+    def pooling(self, before: Tensor, after: Tensor, context: Any) -> Tensor:
+        return class_row(self, before, context)
+
+    def final(self, tokens: Tensor) -> Tensor:
+        return self._vision.post_layernorm(tokens[:, self.prefix :])
+
+    def joint(self, final: Tensor) -> Tensor:
+        return self._project(final)
+
+    def values(self, tokens: Tensor, context: Any) -> Tensor:
         block = self.blocks[-1]
-        inner = self._inner(block, tokens[:, self.prefix :])
-        return block.self_attn.out_proj(block.self_attn.v_proj(inner))
+        return block.self_attn.v_proj(self._inner(block, tokens[:, self.prefix :]))
+
+    def merge(self, values: Tensor) -> Tensor:
+        return self.blocks[-1].self_attn.out_proj(values)
+
+    def cells(self, tokens: Tensor, context: Any) -> Tensor:
+        return self.merge(self.values(tokens, context))
 
     def head(self, means: Tensor) -> Tensor:
-        return self._project(self._vision.post_layernorm(means))
+        return self.joint(self._vision.post_layernorm(means))
 
 
 class SiglipImages(_ClipLayers):
@@ -90,14 +114,34 @@ class SiglipImages(_ClipLayers):
     def pool(self, tokens: Tensor) -> Tensor:
         return self._vision.head(self._vision.post_layernorm(tokens))
 
-    def cells(self, tokens: Tensor, context: Any) -> Tensor:
-        final = self._vision.post_layernorm(self.run(self.blocks[-1], tokens, context))
-        attention = self._vision.head.attention
-        width = final.shape[-1]
-        values = torch.nn.functional.linear(
-            final, attention.in_proj_weight[2 * width :], attention.in_proj_bias[2 * width :]
+    def pooling(self, before: Tensor, after: Tensor, context: Any) -> Tensor:
+        head = self._vision.head
+        queries = split_heads(self._part(head.probe, 0), head.attention.num_heads)
+        keys = split_heads(self._part(self.final(after), 1), head.attention.num_heads)
+        return attention(queries * queries.shape[-1] ** -0.5, keys, None)[:, :, 0]
+
+    def final(self, tokens: Tensor) -> Tensor:
+        return self._vision.post_layernorm(tokens)
+
+    def joint(self, final: Tensor) -> Tensor:
+        return self.head(self.merge(self._part(final, 2)))
+
+    def values(self, tokens: Tensor, context: Any) -> Tensor:
+        return self._part(self.final(self.run(self.blocks[-1], tokens, context)), 2)
+
+    def merge(self, values: Tensor) -> Tensor:
+        return self._vision.head.attention.out_proj(values)
+
+    def _part(self, tokens: Tensor, part: int) -> Tensor:
+        """Queries (0), keys (1) or values (2) of the pooling attention, heads side by side."""
+        pooling, width = self._vision.head.attention, tokens.shape[-1]
+        rows = slice(part * width, (part + 1) * width)
+        return torch.nn.functional.linear(
+            tokens, pooling.in_proj_weight[rows], pooling.in_proj_bias[rows]
         )
-        return attention.out_proj(values)
+
+    def cells(self, tokens: Tensor, context: Any) -> Tensor:
+        return self.merge(self.values(tokens, context))
 
     def head(self, means: Tensor) -> Tensor:
         return means + self._vision.head.mlp(self._vision.head.layernorm(means))
@@ -107,7 +151,7 @@ class DinoImages(_Layers):
     """DINOv2 (with or without registers) and DINOv3 ViT: class token, then registers.
 
     The vector is the normalised class token. Cells are the final normalised patch tokens, and
-    the head is the identity.
+    the head is the identity: no value path leads to the vector, so values are cells too.
     """
 
     def __init__(self, model: Any) -> None:
@@ -127,11 +171,16 @@ class DinoImages(_Layers):
     def run(self, block: Any, tokens: Tensor, context: Any) -> Tensor:
         return block(tokens) if context is None else block(tokens, position_embeddings=context)
 
-    def query_key(self, block: Any, tokens: Tensor, context: Any) -> tuple[Tensor, Tensor]:
-        queries, keys = self._split(block.attention, block.norm1(tokens))
+    def query_key(
+        self, block: Any, tokens: Tensor, context: Any, asking: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        inner = block.norm1(tokens)
+        asked = inner if asking is None else block.norm1(asking)
+        queries, keys = self._split(block.attention, inner, asked)
         if context is None:
             return queries, keys
-        return self._turn(queries, context), self._turn(keys, context)
+        turned = self._turn(queries, context) if asking is None else queries
+        return turned, self._turn(keys, context)
 
     def _turn(self, heads: Tensor, rope: tuple[Tensor, Tensor]) -> Tensor:
         """Rotary position embedding of the patches; class and register tokens have none."""
@@ -143,8 +192,23 @@ class DinoImages(_Layers):
     def pool(self, tokens: Tensor) -> Tensor:
         return self._norm(tokens)[:, 0]
 
+    def pooling(self, before: Tensor, after: Tensor, context: Any) -> Tensor:
+        return class_row(self, before, context)
+
+    def final(self, tokens: Tensor) -> Tensor:
+        return self._norm(tokens)[:, self.prefix :]
+
+    def joint(self, final: Tensor) -> Tensor:
+        return final
+
+    def values(self, tokens: Tensor, context: Any) -> Tensor:
+        return self.final(self.run(self.blocks[-1], tokens, context))
+
+    def merge(self, values: Tensor) -> Tensor:
+        return values
+
     def cells(self, tokens: Tensor, context: Any) -> Tensor:
-        return self._norm(self.run(self.blocks[-1], tokens, context))[:, self.prefix :]
+        return self.values(tokens, context)
 
     def head(self, means: Tensor) -> Tensor:
         return means
@@ -169,6 +233,9 @@ class _Texts(_ClipLayers):
         mask = mask_for(self.mask, tokens)
         return block(tokens, None if mask is None else mask[None, None])
 
+    def final(self, tokens: Tensor) -> Tensor:
+        return self._reader.final_layer_norm(tokens)
+
 
 class ClipTexts(_Texts):
     """Causal; the end token stands for the text."""
@@ -183,9 +250,8 @@ class ClipTexts(_Texts):
         # configs older than transformers 4.31 state 2 where the end token was the highest id
         return ids.argmax(-1) if self._end == 2 else (ids == self._end).int().argmax(-1)
 
-    def pool(self, tokens: Tensor, where: Tensor) -> Tensor:
-        ends = pick(tokens, where)
-        return self._project(self._reader.final_layer_norm(ends))
+    def joint(self, final: Tensor) -> Tensor:
+        return self._project(final)
 
 
 class SiglipTexts(_Texts):
@@ -194,6 +260,5 @@ class SiglipTexts(_Texts):
     def where(self, ids: Tensor) -> Tensor:
         return torch.full_like(ids[:, 0], ids.shape[1] - 1)
 
-    def pool(self, tokens: Tensor, where: Tensor) -> Tensor:
-        ends = pick(tokens, where)
-        return self._reader.head(self._reader.final_layer_norm(ends))
+    def joint(self, final: Tensor) -> Tensor:
+        return self._reader.head(final)

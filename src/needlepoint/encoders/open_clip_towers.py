@@ -7,21 +7,34 @@ from typing import Any
 import torch
 
 from needlepoint.encoders.timm_towers import timm_tower
-from needlepoint.encoders.torch_tools import mask_for, pick, resample_positions, split_heads
+from needlepoint.encoders.torch_tools import (
+    class_row,
+    mask_for,
+    resample_positions,
+    split_heads,
+)
 from needlepoint.encoders.towers import ImageTower, Tensor
 
 
 class _Blocks:
     """open_clip's ``ResidualAttentionBlock`` around ``torch.nn.MultiheadAttention``."""
 
-    def query_key(self, block: Any, tokens: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
-        attention, inner = block.attn, block.ln_1(tokens)
-        width = inner.shape[-1]
-        packed = torch.nn.functional.linear(
-            inner, attention.in_proj_weight[: 2 * width], attention.in_proj_bias[: 2 * width]
-        )
-        queries, keys = (split_heads(part, attention.num_heads) for part in packed.chunk(2, -1))
+    def query_key(
+        self, block: Any, tokens: Tensor, context: Any = None, asking: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        inner = block.ln_1(tokens)
+        asked = inner if asking is None else block.ln_1(asking)
+        queries, keys = self._part(block, asked, 0), self._part(block, inner, 1)
+        queries, keys = (split_heads(part, block.attn.num_heads) for part in (queries, keys))
         return queries * queries.shape[-1] ** -0.5, keys
+
+    def _part(self, block: Any, inner: Tensor, part: int) -> Tensor:
+        """Queries (0), keys (1) or values (2) ``[N, T, C]`` of tokens after the first norm."""
+        attention, width = block.attn, inner.shape[-1]
+        rows = slice(part * width, (part + 1) * width)
+        return torch.nn.functional.linear(
+            inner, attention.in_proj_weight[rows], attention.in_proj_bias[rows]
+        )
 
 
 class NativeImages(_Blocks):
@@ -53,18 +66,28 @@ class NativeImages(_Blocks):
     def pool(self, tokens: Tensor) -> Tensor:
         return self.head(tokens[:, 0])
 
-    def cells(self, tokens: Tensor, context: Any) -> Tensor:
+    def pooling(self, before: Tensor, after: Tensor, context: Any) -> Tensor:
+        return class_row(self, before, context)
+
+    def final(self, tokens: Tensor) -> Tensor:
+        return self._visual.ln_post(tokens[:, self.prefix :])
+
+    def joint(self, final: Tensor) -> Tensor:
+        return final if self._visual.proj is None else final @ self._visual.proj
+
+    def values(self, tokens: Tensor, context: Any) -> Tensor:
         block = self.blocks[-1]
-        attention, inner = block.attn, block.ln_1(tokens[:, self.prefix :])
-        width = inner.shape[-1]
-        values = torch.nn.functional.linear(
-            inner, attention.in_proj_weight[2 * width :], attention.in_proj_bias[2 * width :]
-        )
-        return block.ls_1(attention.out_proj(values))
+        return self._part(block, block.ln_1(tokens[:, self.prefix :]), 2)
+
+    def merge(self, values: Tensor) -> Tensor:
+        block = self.blocks[-1]
+        return block.ls_1(block.attn.out_proj(values))
+
+    def cells(self, tokens: Tensor, context: Any) -> Tensor:
+        return self.merge(self.values(tokens, context))
 
     def head(self, means: Tensor) -> Tensor:
-        normal = self._visual.ln_post(means)
-        return normal if self._visual.proj is None else normal @ self._visual.proj
+        return self.joint(self._visual.ln_post(means))
 
 
 class NativeTexts(_Blocks):
@@ -94,9 +117,11 @@ class NativeTexts(_Blocks):
             return (ids == self._end).int().argmax(-1)
         return torch.full_like(ids[:, 0], 0 if self._how == "first" else ids.shape[1] - 1)
 
-    def pool(self, tokens: Tensor, where: Tensor) -> Tensor:
-        ends = pick(tokens, where)
-        final, project = self._tower.ln_final(ends), self._tower.text_projection
+    def final(self, tokens: Tensor) -> Tensor:
+        return self._tower.ln_final(tokens)
+
+    def joint(self, final: Tensor) -> Tensor:
+        project = self._tower.text_projection
         if project is None:
             return final
         return project(final) if isinstance(project, torch.nn.Linear) else final @ project

@@ -1,4 +1,5 @@
-"""How a text is written before it is tokenised, by the name the card gives the rule."""
+"""How a text is written before it is tokenised, by the name the card gives the rule, and which of
+its tokens are words afterwards."""
 
 from __future__ import annotations
 
@@ -6,6 +7,10 @@ import html
 import re
 import string
 from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -46,3 +51,33 @@ CANONICAL: dict[str, Callable[[str], str]] = {
     "canonicalize": canonicalize,
     "whitespace": whitespace,
 }
+
+
+def word_mask(ids: npt.NDArray[np.int64], tokenizer: Any) -> npt.NDArray[np.bool_]:
+    """Which tokens belong to the text itself: neither start nor end token nor padding.
+
+    Words stand between a start token in the first place, if any, and the first end token. By
+    place rather than by id: CLIP in open_clip pads with 0, which is also the id of a byte.
+
+    Args:
+        ids: int64 ``[N, L]``, padded on the right.
+        tokenizer: of open_clip or transformers, which names the special tokens. Where a text was
+            cut so that no end token is left, all but trailing padding is words.
+
+    Returns:
+        bool ``[N, L]``.
+    """
+    inner = getattr(tokenizer, "tokenizer", tokenizer)  # open_clip wraps one of transformers
+
+    def named(*names: str) -> list[int]:
+        found = (getattr(inner, name, None) for name in names)
+        return [int(one) for one in found if one is not None]
+
+    first = np.isin(ids[:, :1], named("sot_token_id", "bos_token_id", "cls_token_id"))
+    ends = np.isin(ids, named("eot_token_id", "eos_token_id", "sep_token_id"))
+    ends[:, 0] &= ~first[:, 0]  # some tokenizers start and end with the same token
+    filled = np.logical_or.accumulate((ids != (named("pad_token_id") or [0])[0])[:, ::-1], axis=1)
+    place = np.arange(ids.shape[1])
+    stop = np.where(ends.any(axis=1), ends.argmax(axis=1), filled.sum(axis=1))
+    mask: npt.NDArray[np.bool_] = (place >= first) & (place < stop[:, None])
+    return mask

@@ -6,7 +6,12 @@ from typing import Any
 
 import torch
 
-from needlepoint.encoders.torch_tools import resample_positions, split_heads
+from needlepoint.encoders.torch_tools import (
+    attention,
+    class_row,
+    resample_positions,
+    split_heads,
+)
 from needlepoint.encoders.towers import ImageTower, Tensor
 
 
@@ -40,15 +45,22 @@ class _Timm:
     def run(self, block: Any, tokens: Tensor, context: Any) -> Tensor:
         return block(tokens)
 
-    def query_key(self, block: Any, tokens: Tensor, context: Any) -> tuple[Tensor, Tensor]:
+    def query_key(
+        self, block: Any, tokens: Tensor, context: Any, asking: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         attention = block.attn
         queries, keys, _ = attention.qkv(block.norm1(tokens)).chunk(3, -1)
+        if asking is not None:
+            queries = attention.qkv(block.norm1(asking)).chunk(3, -1)[0]
         queries = attention.q_norm(split_heads(queries, attention.num_heads))
         keys = attention.k_norm(split_heads(keys, attention.num_heads))
         return queries * attention.scale, keys
 
     def pool(self, tokens: Tensor) -> Tensor:
         return self._after(self._trunk.forward_head(self._trunk.norm(tokens)))
+
+    def final(self, tokens: Tensor) -> Tensor:
+        return self._trunk.norm(tokens)[:, self.prefix :]
 
 
 class TimmPooled(_Timm):
@@ -57,10 +69,25 @@ class TimmPooled(_Timm):
     Cells are the value path of the pooling attention, as for SigLIP in ``hf_towers``.
     """
 
-    def cells(self, tokens: Tensor, context: Any) -> Tensor:
-        final = self._trunk.norm(self.run(self.blocks[-1], tokens, context))
+    def pooling(self, before: Tensor, after: Tensor, context: Any) -> Tensor:
         pooling = self._trunk.attn_pool
-        return pooling.proj(pooling.kv(final).chunk(2, -1)[1])
+        queries = pooling.q_norm(split_heads(pooling.q(pooling.latent), pooling.num_heads))
+        keys = pooling.kv(self.final(after)).chunk(2, -1)[0]
+        keys = pooling.k_norm(split_heads(keys, pooling.num_heads))
+        return attention(queries * pooling.scale, keys, None)[:, :, 0]
+
+    def joint(self, final: Tensor) -> Tensor:
+        return self.head(self.merge(self._trunk.attn_pool.kv(final).chunk(2, -1)[1]))
+
+    def values(self, tokens: Tensor, context: Any) -> Tensor:
+        final = self.final(self.run(self.blocks[-1], tokens, context))
+        return self._trunk.attn_pool.kv(final).chunk(2, -1)[1]
+
+    def merge(self, values: Tensor) -> Tensor:
+        return self._trunk.attn_pool.proj(values)
+
+    def cells(self, tokens: Tensor, context: Any) -> Tensor:
+        return self.merge(self.values(tokens, context))
 
     def head(self, means: Tensor) -> Tensor:
         pooling = self._trunk.attn_pool
@@ -74,15 +101,25 @@ class TimmToken(_Timm):
     Cells are the value path of the last block, as for CLIP in ``hf_towers``.
     """
 
-    def cells(self, tokens: Tensor, context: Any) -> Tensor:
+    def pooling(self, before: Tensor, after: Tensor, context: Any) -> Tensor:
+        return class_row(self, before, context)
+
+    def joint(self, final: Tensor) -> Tensor:
+        return self._after(self._trunk.head(self._trunk.fc_norm(final)))
+
+    def values(self, tokens: Tensor, context: Any) -> Tensor:
         block = self.blocks[-1]
-        attention, inner = block.attn, block.norm1(tokens[:, self.prefix :])
-        values = attention.qkv(inner).chunk(3, -1)[2]
-        return block.ls1(attention.proj(attention.norm(values)))
+        return block.attn.qkv(block.norm1(tokens[:, self.prefix :])).chunk(3, -1)[2]
+
+    def merge(self, values: Tensor) -> Tensor:
+        block = self.blocks[-1]
+        return block.ls1(block.attn.proj(block.attn.norm(values)))
+
+    def cells(self, tokens: Tensor, context: Any) -> Tensor:
+        return self.merge(self.values(tokens, context))
 
     def head(self, means: Tensor) -> Tensor:
-        trunk = self._trunk
-        return self._after(trunk.head(trunk.fc_norm(trunk.norm(means))))
+        return self.joint(self._trunk.norm(means))
 
 
 def timm_tower(trunk: Any, after: Any) -> ImageTower | None:

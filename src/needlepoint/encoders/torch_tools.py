@@ -115,9 +115,23 @@ def received(queries: Any, keys: Any, prefix: int) -> Any:
     return total / total.shape[-1]
 
 
+def class_row(tower: Any, before: Any, context: Any) -> Any:
+    """Attention ``[N, H, P]`` that the class token pays the patches in the last block.
+
+    One row of the map: the queries of all other tokens are not computed. It sums to one minus
+    what the class token pays itself and the registers.
+    """
+    queries, keys = tower.query_key(tower.blocks[-1], before, context, before[:, :1])
+    return attention(queries, keys, None)[:, :, 0, tower.prefix :]
+
+
 def array(tensor: Any) -> Floats:
     array: Floats = tensor.to(torch.float32).cpu().numpy()
     return array
+
+
+def lengths(vectors: Any) -> Floats:
+    return array(vectors.to(torch.float32).norm(dim=-1))
 
 
 def unit(vectors: Any) -> Floats:

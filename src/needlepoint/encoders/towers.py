@@ -29,16 +29,55 @@ class ImageTower(Protocol):
         """One block."""
         ...
 
-    def query_key(self, block: Any, tokens: Tensor, context: Any) -> tuple[Tensor, Tensor]:
-        """Queries (already scaled) and keys ``[N, H, T, d]`` of a block for its input tokens."""
+    def query_key(
+        self, block: Any, tokens: Tensor, context: Any, asking: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Queries (already scaled) and keys ``[N, H, T, d]`` of a block for its input tokens.
+
+        ``asking`` ``[N, t, C]``: prefix tokens whose queries alone are wanted, in place of all.
+        """
+        ...
+
+    def pooling(self, before: Tensor, after: Tensor, context: Any) -> Tensor:
+        """Attention ``[N, H, P]`` that makes the vector: one row, not normalised over patches.
+
+        The class token's in the last block, whose input and output tokens ``before`` and ``after``
+        are; or that of the learned query of an attention-pooling head over the final tokens.
+        """
         ...
 
     def pool(self, tokens: Tensor) -> Tensor:
         """Tokens after the last block to vectors ``[N, D]``, not normalised."""
         ...
 
+    def final(self, tokens: Tensor) -> Tensor:
+        """Tokens after the last block to patch tokens ``[N, P, C]`` after the final norm."""
+        ...
+
+    def joint(self, final: Tensor) -> Tensor:
+        """Final patch tokens ``[..., C]`` to vectors ``[..., D]``, not normalised.
+
+        The projection that the class token goes through; an attention-pooling head is given each
+        token alone.
+        """
+        ...
+
+    def values(self, tokens: Tensor, context: Any) -> Tensor:
+        """Tokens *before the last block* to values ``[N, P, K]`` of the attention of ``pooling``.
+
+        Heads side by side, before the output projection.
+        """
+        ...
+
+    def merge(self, values: Tensor) -> Tensor:
+        """Values ``[..., K]``, pooled within each head, to cells: the output projection."""
+        ...
+
     def cells(self, tokens: Tensor, context: Any) -> Tensor:
-        """Tokens *before the last block* to cells ``[N, P, K]``: the half that may be averaged."""
+        """Tokens *before the last block* to cells ``[N, P, K]``: the half that may be averaged.
+
+        Equal to ``merge(values(tokens))``.
+        """
         ...
 
     def head(self, means: Tensor) -> Tensor:
@@ -65,20 +104,34 @@ class TextTower(Protocol):
         """One block under as much of ``mask`` as there are tokens."""
         ...
 
-    def query_key(self, block: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Queries (already scaled) and keys ``[N, H, L, d]`` of a block for its input tokens."""
+    def query_key(
+        self, block: Any, tokens: Tensor, context: Any = None, asking: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Queries (already scaled) and keys ``[N, H, L, d]`` of a block for its input tokens.
+
+        ``asking`` ``[N, l, C]``: tokens whose queries alone are wanted, in place of all.
+        """
         ...
 
     def where(self, ids: Tensor) -> Tensor:
         """Position ``[N]`` of the token that stands for the whole text."""
         ...
 
-    def pool(self, tokens: Tensor, where: Tensor) -> Tensor:
-        """Tokens after the last block to vectors ``[N, D]``, not normalised."""
+    def final(self, tokens: Tensor) -> Tensor:
+        """Tokens after the last block through the final norm, any shape ``[..., C]``."""
+        ...
+
+    def joint(self, final: Tensor) -> Tensor:
+        """Final tokens ``[..., C]`` through the text projection: ``[..., D]``, not normalised."""
         ...
 
 
 class Tokenize(Protocol):
-    """Texts to token ids int64 ``[N, L]``, canonicalised and padded as the weights expect."""
+    """Texts to token ids int64 ``[N, L]``, canonicalised and padded as the weights expect.
+
+    ``tokenizer`` is the object of the library that wrote it; it names the special tokens.
+    """
+
+    tokenizer: Any
 
     def __call__(self, texts: Sequence[str]) -> Any: ...

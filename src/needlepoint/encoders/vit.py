@@ -1,9 +1,10 @@
-"""Encoders on torch: vectors, tokens, attention, pseudo-words and maps of cells from any tower.
+"""Encoders on torch: vectors, tokens, attention and maps of cells from any image tower.
 
 What is returned for the P patches never holds class or register tokens: they take part in every
 block and every softmax, and are dropped from the result. Rows of ``attention`` therefore sum to
 one minus the attention a patch pays to those tokens. ``received`` is the mean of ``attention``
-over its rows: how much attention each patch gets from the patches.
+over its rows: how much attention each patch gets from the patches. ``pooling`` sums to one minus
+what the class token pays itself and the registers, to one where a pooling head makes the vector.
 """
 
 from __future__ import annotations
@@ -13,36 +14,31 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from needlepoint.encoders.convenience import EncodesImages, EncodesTexts
+from needlepoint.encoders.convenience import EncodesImages
 from needlepoint.encoders.preprocess import Preprocess
+from needlepoint.encoders.torch_texts import ReadsTexts
 from needlepoint.encoders.torch_tools import (
     OnTorch,
     array,
     attention,
     block_index,
     check_wants,
+    lengths,
     no_gradient,
     received,
     unit,
 )
 from needlepoint.encoders.towers import ImageTower, TextTower, Tokenize
 from needlepoint.errors import UsageError
-from needlepoint.parts import DenseFeatures, EncoderCard, Floats, ImageFeatures, TextFeatures
+from needlepoint.parts import DenseFeatures, EncoderCard, Floats, ImageFeatures
 from needlepoint.picture import Pixels
 
-_IMAGE_WANTS = frozenset({"tokens", "attention", "received"})
-_TEXT_WANTS = frozenset({"tokens", "attention", "ids"})
+_WANTS = frozenset({"tokens", "attention", "received", "pooling", "final", "joint", "length"})
 
 #: window means projected at a time: thousands of windows must not widen into gigabytes
 _PROJECTED = 4096
-
-#: single-word pairs tried in turn to find the one token a placeholder becomes
-_PROBES = (("dog", "cat"), ("one", "two"), ("a", "b"), ("x", "y"), ("0", "1"))
-
-PLACEHOLDER = "{}"
 
 
 class TorchImages(OnTorch, EncodesImages):
@@ -102,13 +98,15 @@ class TorchViT(OnTorch, EncodesImages):
         Args:
             pictures: the N pictures; they are resized and normalised as the card says.
             want: subset of ``tokens`` (raw output of the block, float32 ``[N, P, C]``),
-                ``attention`` (``[N, H, P, P]``) and ``received`` (``[N, H, P]``).
+                ``attention`` (``[N, H, P, P]``) and ``received`` (``[N, H, P]``); and of the last
+                block, whatever ``block`` says, ``pooling`` (``[N, H, P]``, one row of attention),
+                ``final`` (``[N, P, C]``), ``joint`` (``[N, P, D]``) and ``length`` (``[N]``).
             block: 0 is the first; negative counts from the last.
 
         Raises:
             UsageError: an unknown want or block.
         """
-        check_wants(want, _IMAGE_WANTS)
+        check_wants(want, _WANTS)
         tower = self.tower
         chosen = block_index(block, len(tower.blocks))
         tensor = self.tensor(self.preprocess.batch(pictures))
@@ -116,6 +114,7 @@ class TorchViT(OnTorch, EncodesImages):
         features = ImageFeatures(vector=np.empty(0, np.float32), grid=(rows, cols))
         tokens, context = tower.embed(tensor)
         for index, layer in enumerate(tower.blocks):
+            before = tokens
             if index == chosen and want & {"attention", "received"}:
                 queries, keys = tower.query_key(layer, tokens, context)
                 if "attention" in want:
@@ -126,7 +125,15 @@ class TorchViT(OnTorch, EncodesImages):
             tokens = tower.run(layer, tokens, context)
             if index == chosen and "tokens" in want:
                 features.tokens = array(tokens[:, tower.prefix :])
-        features.vector = unit(tower.pool(tokens))
+        if "pooling" in want:
+            features.pooling = array(tower.pooling(before, tokens, context))
+        if want & {"final", "joint"}:
+            final = tower.final(tokens)
+            features.final = array(final) if "final" in want else None
+            features.joint = array(tower.joint(final)) if "joint" in want else None
+        pooled = tower.pool(tokens)
+        features.length = lengths(pooled) if "length" in want else None
+        features.vector = unit(pooled)
         return features
 
     @no_gradient
@@ -194,121 +201,7 @@ class TorchLook(TorchViT):
         return unit(torch.from_numpy(mean + whole))
 
 
-class _ReadsTexts(OnTorch, EncodesTexts):
-    """Vectors, tokens, attention and pseudo-words of a text tower."""
-
-    text: TextTower
-    tokenize: Tokenize
-
-    @no_gradient
-    def text_features(
-        self, texts: Sequence[str], *, want: frozenset[str] = frozenset(), block: int = -1
-    ) -> TextFeatures:
-        """Vectors float32 ``[N, D]`` of N texts, and what ``want`` names of one block.
-
-        Args:
-            texts: canonicalised, tokenised and padded to L tokens as the card says.
-            want: subset of ``tokens`` (raw output of the block, ``[N, L, C]``), ``attention``
-                (``[N, H, L, L]``) and ``ids`` (int64 ``[N, L]``).
-            block: 0 is the first; negative counts from the last.
-        """
-        check_wants(want, _TEXT_WANTS)
-        ids = self.tokenize(texts)
-        tensor = self.tensor(ids)
-        features = self._read(self.text.words(tensor), self.text.where(tensor), want, block)
-        if "ids" in want:
-            features.ids = ids
-        return features
-
-    def token_ids(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Token ids int64 ``[N, L]`` of N texts."""
-        ids: npt.NDArray[np.int64] = self.tokenize(texts)
-        return ids
-
-    @no_gradient
-    def token_embeddings(self, ids: npt.NDArray[np.int64]) -> Floats:
-        """Embeddings float32 ``[N, L, C]`` of token ids int64 ``[N, L]``, without positions."""
-        return array(self.text.words(self.tensor(ids)))
-
-    @no_gradient
-    def encode_embeddings(self, embeddings: Floats, where: npt.NDArray[np.int64]) -> Floats:
-        """Vectors float32 ``[N, D]`` of texts given as token embeddings.
-
-        Args:
-            embeddings: float32 ``[N, L, C]``, as ``token_embeddings`` gives them.
-            where: int64 ``[N]``, position of the token that stands for the text (the end token
-                of CLIP; the last position of SigLIP), as ``text_positions`` gives it.
-        """
-        words = self.tensor(np.asarray(embeddings, np.float32))
-        return self._read(words, self.tensor(where), frozenset(), -1).vector
-
-    @no_gradient
-    def text_positions(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Position int64 ``[N]`` of the token that stands for each text of ids ``[N, L]``."""
-        positions: npt.NDArray[np.int64] = self.text.where(self.tensor(ids)).cpu().numpy()
-        return positions
-
-    def inject(self, texts: Sequence[str], vectors: Floats) -> Floats:
-        """Vectors of texts in which one word is replaced by a pseudo-word.
-
-        Args:
-            texts: N templates with ``{}`` exactly once, as ``"a photo of {} at night"``.
-            vectors: float32 ``[N, C]``, the token embeddings to put there.
-
-        Returns:
-            float32 ``[N, D]``, unit length.
-
-        Raises:
-            UsageError: no or several placeholders, or shapes that do not fit.
-        """
-        vectors = np.asarray(vectors, np.float32)
-        found = [self._slot(text) for text in texts]
-        ids = np.stack([one for one, _ in found])
-        embeddings = self.token_embeddings(ids)
-        if vectors.shape != (len(texts), embeddings.shape[2]):
-            raise UsageError(
-                f"vectors: must be [N, C] = [{len(texts)}, {embeddings.shape[2]}], received "
-                f"{list(vectors.shape)}"
-            )
-        embeddings[np.arange(len(texts)), [slot for _, slot in found]] = vectors
-        return self.encode_embeddings(embeddings, self.text_positions(ids))
-
-    def _slot(self, text: str) -> tuple[npt.NDArray[np.int64], int]:
-        """Ids of the template with a stand-in word, and where that word's only token is.
-
-        Any tokenizer will do: the place is where two templates with two one-token words differ.
-        """
-        if text.count(PLACEHOLDER) != 1:
-            raise UsageError(f"template '{text}' must hold {PLACEHOLDER} exactly once")
-        for pair in _PROBES:
-            first, second = self.tokenize([text.replace(PLACEHOLDER, word) for word in pair])
-            differ = np.flatnonzero(first != second)
-            if len(differ) == 1:
-                return first, int(differ[0])
-        raise UsageError(
-            f"template '{text}': no single token stands for {PLACEHOLDER}; set it apart by spaces "
-            f"and keep the text within {self.card.context} tokens"
-        )
-
-    def _read(self, words: Any, where: Any, want: frozenset[str], block: int) -> TextFeatures:
-        tower = self.text
-        chosen = block_index(block, len(tower.blocks))
-        features = TextFeatures(vector=np.empty(0, np.float32))
-        if tower.mask is not None and not want:
-            # nothing looks ahead, so what follows the last end token changes no vector
-            words = words[:, : int(where.max()) + 1]
-        tokens = tower.start(words)
-        for index, layer in enumerate(tower.blocks):
-            if index == chosen and "attention" in want:
-                features.attention = array(attention(*tower.query_key(layer, tokens), tower.mask))
-            tokens = tower.run(layer, tokens)
-            if index == chosen and "tokens" in want:
-                features.tokens = array(tokens)
-        features.vector = unit(tower.pool(tokens, where))
-        return features
-
-
-class TorchClip(TorchViT, _ReadsTexts):
+class TorchClip(TorchViT, ReadsTexts):
     """A ViT and a text tower in one space."""
 
     def __init__(
@@ -325,7 +218,7 @@ class TorchClip(TorchViT, _ReadsTexts):
         self.text, self.tokenize = text, tokenize
 
 
-class TorchPlainClip(TorchImages, _ReadsTexts):
+class TorchPlainClip(TorchImages, ReadsTexts):
     """An image tower that is not a plain ViT and a text tower in one space."""
 
     def __init__(
