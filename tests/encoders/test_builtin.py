@@ -95,7 +95,7 @@ def test_the_card_is_honest_about_limits_licence_and_language():
     assert "English" in card.limits
     assert card.licence == "Apache-2.0"
     assert card.languages == ("en",)
-    assert set(card.abilities) == {"text", "dense"}
+    assert set(card.abilities) == {"text", "dense", "received"}
     assert card.space_for("image").name == "look"
     assert card.space_for("text").name == "words"
 
@@ -306,3 +306,29 @@ def test_the_background_of_a_question_is_that_of_unrelated_pictures(encoder):
 
 def test_an_unknown_space_has_no_calibration(encoder):
     assert encoder.calibration("joint") is None
+
+
+# -- the stand-in for attention
+
+
+def test_shares_say_what_each_cell_adds_to_the_vector(encoder, cat):
+    """On a square picture: they sum to 1, and weighing cells by them is written out slowly."""
+    square = np.ascontiguousarray(cat[: min(cat.shape[:2]), : min(cat.shape[:2])])
+    found = encoder.image_features([square], want=frozenset({"received"}))
+    assert found.received.shape == (1, 1, 49)
+    assert found.received.dtype == np.float32
+    assert found.grid == (7, 7)
+    np.testing.assert_allclose(found.received.sum(), 1, atol=1e-4)
+    lead = encoder.dense_features(square, long_side=224).lead.reshape(49, -1).astype(np.float64)
+    middle = lead.mean(0)
+    slow = [float(cell @ middle) / (49 * float(middle @ middle)) for cell in lead]
+    np.testing.assert_allclose(found.received[0, 0], slow, atol=1e-5)
+    np.testing.assert_array_equal(found.vector, encoder.image_features([square]).vector)
+
+
+def test_shares_of_any_shape_are_on_one_grid_and_independent(encoder, cat, desk):
+    want = frozenset({"received"})
+    wide = np.ascontiguousarray(desk[: desk.shape[0] // 3])
+    both = encoder.image_features([cat, wide], want=want).received
+    np.testing.assert_array_equal(both[1:], encoder.image_features([wide], want=want).received)
+    np.testing.assert_allclose(both.sum(axis=2), 1, atol=0.2)

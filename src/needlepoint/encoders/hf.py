@@ -108,7 +108,7 @@ def _open_look(
         patch=tower.patch,
         blocks=len(tower.blocks),
         prefix=tower.prefix,
-        abilities=("dense", "tokens", "attention"),
+        abilities=("dense", "tokens", "attention", "received"),
         limits="pictures and pieces of pictures only; no words",
     )
     return TorchLook(card, preprocess, tower, device, threads)
@@ -145,7 +145,7 @@ def _open_joint(
         patch=image.patch,
         blocks=len(image.blocks),
         prefix=image.prefix,
-        abilities=("text", "dense", "tokens", "attention", "inject"),
+        abilities=("text", "dense", "tokens", "attention", "received", "inject"),
     )
     return TorchClip(card, preprocess, image, text, tokenize, device, threads)
 

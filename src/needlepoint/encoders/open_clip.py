@@ -102,7 +102,7 @@ def open_open_clip(address: Address, *, device: str = "cpu", threads: int | None
         size_mb=weights.size_mb([parts.weights]),
         abilities=("text", "inject")
         if tower is None
-        else ("text", "dense", "tokens", "attention", "inject"),
+        else ("text", "dense", "tokens", "attention", "received", "inject"),
         limits="whole pictures only: the image tower is not a plain ViT" if tower is None else "",
         extra={
             "shortest": preprocess.shortest,

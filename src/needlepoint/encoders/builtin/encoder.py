@@ -31,6 +31,9 @@ WHOLE_SIDE = 224
 MIDDLE = 0.5
 """Width of the Gaussian around the middle, in half sides; chosen on the dev scenes."""
 
+GRID = WHOLE_SIDE // STRIDE
+"""Side in cells of the map of shares: what a square picture has in the small pass."""
+
 LIMITS = (
     "A concept search over about a thousand everyday things (the classes of ImageNet) and their "
     "neighbours in meaning; English only. It does not read relations, counts, colours of things, "
@@ -66,7 +69,7 @@ def builtin_card() -> EncoderCard:
         languages=("en",),
         patch=STRIDE,
         size_mb=facts["size_mb"],
-        abilities=("text", "dense"),
+        abilities=("text", "dense", "received"),
         limits=LIMITS,
         extra={"query_sides": facts["query_sides"]},
     )
@@ -147,21 +150,53 @@ class BuiltinEncoder(EncodesImages, EncodesTexts):
     ) -> ImageFeatures:
         """Whole-picture vectors in both spaces, from one small pass each.
 
+        Args:
+            pictures: N pictures uint8 ``[H, W, 3]``.
+            want: empty, or ``received``: a stand-in for received attention, float32
+                ``[N, 1, 49]`` on a grid of 7 x 7 (``shares``). The network has no attention.
+            block: not looked at; there is one map.
+
         Raises:
             UsageError: ``want`` asks for what a convolutional network has not.
         """
-        if want:
+        if want - {"received"}:
             raise UsageError(
-                f"`want` is {sorted(want)}, but builtin has no tokens and no attention. "
-                "Use an open_clip or hf encoder, or dense_features."
+                f"`want` is {sorted(want)}, but builtin has no tokens and no attention; it may be "
+                "`received`. Use an open_clip or hf encoder, or dense_features."
             )
-        means = [self.cells(p, WHOLE_SIDE).mean((0, 1)) for p in pictures]
+        maps = [self.cells(p, WHOLE_SIDE) for p in pictures]
+        means = [cells.mean((0, 1)) for cells in maps]
         # One at a time: in a product of matrices a row's last bits depend on its neighbours.
         look, words = (
             np.stack([self.project(mean, space.name) for mean in means])
             for space in self.card.spaces
         )
-        return ImageFeatures(look, others={"words": words})
+        features = ImageFeatures(look, others={"words": words})
+        if "received" in want:
+            features.received = np.stack([self.shares(cells).reshape(1, -1) for cells in maps])
+            features.grid = (GRID, GRID)
+        return features
+
+    def shares(self, cells: Floats) -> Floats:
+        """How much of the whole picture's vector each place makes: float32 ``[7, 7]``.
+
+        Stands in for the attention that places receive, which a convolutional network has not. The
+        vector in ``look`` is a mean of cells up to its length, so it falls apart exactly into
+        what each cell adds along it: ``<x, m> / (P <m, m>)`` for a whitened cell ``x`` of P and
+        their mean ``m``. These sum to 1, need no temperature, and a cell that pulls the other way
+        has a share below 0. Nothing says that a transformer attends so; it is the nearest thing
+        with the same reading: the lower, the less the vector tells of the place.
+
+        Args:
+            cells: float32 ``[rows, cols, 1280]``, as ``cells`` gives them.
+
+        Returns:
+            float32 ``[7, 7]``, interpolated where the map has another shape; about 1 in sum.
+        """
+        mean, matrix = self._whitening
+        middle: Floats = (cells.mean((0, 1)) - mean) @ matrix
+        along = (cells - mean) @ (matrix @ (middle / max(float(middle @ middle), 1e-12)))
+        return _stretch(np.asarray(along, np.float32), GRID) / np.float32(GRID * GRID)
 
     def query_features(self, pictures: Sequence[Pixels], *, alone: bool = True) -> Floats:
         """How a picture is asked with: float32 ``[N, D]`` in ``look``, unit length.
@@ -218,6 +253,18 @@ class BuiltinEncoder(EncodesImages, EncodesTexts):
     def familiarity(self, texts: Sequence[str]) -> Floats:
         """How near each text comes to any class name, float32 ``[N]``; what handicaps rest on."""
         return self._concepts.familiarity(self._sentences.encode(texts))
+
+
+def _stretch(values: Floats, side: int) -> Floats:
+    """A map ``[rows, cols]`` on ``[side, side]``: linear between centres, edges held."""
+
+    def along(lines: Floats) -> Floats:
+        count = lines.shape[1]
+        places = (np.arange(side) + 0.5) * count / side - 0.5
+        return np.stack([np.interp(places, np.arange(count), line) for line in lines])
+
+    stretched: Floats = along(along(values).T).T.astype(np.float32)
+    return stretched
 
 
 def _pool(cells: Floats, *, middle: bool) -> Floats:
