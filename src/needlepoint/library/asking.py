@@ -22,26 +22,18 @@ from needlepoint.parts import (
     DenseEncoder,
     Encoder,
     Floats,
-    QueryEncoder,
     TextEncoder,
 )
-from needlepoint.picture import Box, Picture, Pixels
+from needlepoint.picture import Box, Picture
 from needlepoint.query import Part, Query
-from needlepoint.regions.dense import box_mean
 from needlepoint.regions.describe import WINDOW_SIZES, dense_map
-from needlepoint.regions.focus import cut, focus
 from needlepoint.regions.heat import Heat, heat, unpack_map
+from needlepoint.regions.question import QUESTION_SIDE, picture_vector
 from needlepoint.regions.recipe import Recipe
 from needlepoint.results import Hit, Results
 from needlepoint.store.base import Ids, Probe, Space, StoreHits
 from needlepoint.store.sqlite import SqliteStore
 from needlepoint.where import compile_where
-
-QUESTION_SIDE = 1024
-"""Long side in pixels at which a picture to ask with is decoded."""
-
-IN_PLACE = 0.6
-"""Weight of a piece seen in its place beside the piece cut out; chosen on the dev scenes."""
 
 WORDS_NOTE = (
     "words are answered by the built-in concept search (about a thousand everyday things); "
@@ -184,29 +176,12 @@ class Asker:
         return rows[number].whole
 
     def _seen(self, part: Part, encoder: Encoder, space: Space) -> Floats:
-        """The vector of a picture part: its piece, else the thing on its plain background.
-
-        A piece is looked at twice: cut out and enlarged, and in its place, as the pictures of a
-        dense library were. The second makes a piece of an indexed picture find that picture.
-        """
+        """The vector of a picture part."""
         picture = self._picture(part)
-        if part.box is None:
-            thing = focus(picture)
-            return _encode(encoder, thing, alone=thing is not picture.pixels)
-        box = _in_pixels(part.box, picture, percent=part.box_percent)
-        alone = _encode(encoder, cut(picture, box), alone=True)
-        recipe = Recipe.parse(space.recipe)
-        if recipe.kind != "dense" or not isinstance(encoder, DenseEncoder):
-            return alone
-        features = dense_map(encoder, picture, recipe)
-        if features.lead is None:
-            placed = encoder.project(box_mean(features.cells, features, box), space.name)
-        else:
-            placed = box_mean(features.lead, features, box)
-            placed /= max(float(np.linalg.norm(placed)), 1e-12)
-        both = alone + IN_PLACE * placed
-        unit: Floats = both / np.linalg.norm(both)
-        return unit
+        box = part.box
+        if box is not None:
+            box = _in_pixels(box, picture, percent=part.box_percent)
+        return picture_vector(encoder, picture, box, recipe=space.recipe, space=space.name)
 
     def _picture(self, part: Part) -> Picture:
         if part.pixels is not None:
@@ -366,15 +341,6 @@ def _check_method(method: Method, space: Space) -> None:
 def _method_of(recipe: str, places: bool) -> str:
     kind = recipe.partition(":")[0]
     return kind if places and kind != "none" else "whole"
-
-
-def _encode(encoder: Encoder, pixels: Pixels, *, alone: bool) -> Floats:
-    if isinstance(encoder, QueryEncoder):
-        vectors = encoder.query_features([pixels], alone=alone)
-    else:
-        vectors = encoder.image_features([pixels]).vector
-    first: Floats = vectors[0]
-    return first
 
 
 def _in_pixels(box: Box, picture: Picture, *, percent: bool) -> Box:
