@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from needlepoint.parts import Encoder, EncoderCard, Floats
@@ -118,3 +119,13 @@ def boxes_array(boxes: Sequence[tuple[float, float, float, float]]) -> Floats:
         (0, 4)
     """
     return np.array(boxes, np.float32).reshape(-1, 4)
+
+
+def as_xywh(corners: npt.NDArray[np.int64]) -> Floats:
+    """Boxes x1, y1, x2, y2 as x, y, w, h float32 ``[R, 4]``.
+
+    Example:
+        >>> as_xywh(np.array([[10, 20, 40, 60]])).tolist()
+        [[10.0, 20.0, 30.0, 40.0]]
+    """
+    return np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), 1).astype(np.float32)
