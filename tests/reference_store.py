@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from needlepoint.search.codes import decode, encode, finer
+from needlepoint.search.fusion import Fusion
 from needlepoint.store.base import Entry, FileRecord, Ids, Probe, Space, StoreHits, VectorRow
 from needlepoint.store.rows import pack_boxes, unpack_boxes
 
@@ -100,13 +101,14 @@ class ReferenceStore:
             parts, boxes = [], []
             for probe in probes:
                 stored = self._vectors[number, probe.space]
-                best, box = _dot(stored.whole, probe.vector), np.full(4, np.nan, np.float32)
-                for region, frame in zip(stored.regions, stored.boxes, strict=True):
-                    score = _dot(region, probe.vector)
-                    if probe.places and score > best:
-                        best, box = score, frame
-                parts.append(best)
-                boxes.append(box)
+                whole, frame = _dot(stored.whole, probe.vector), np.full(4, np.nan, np.float32)
+                region = np.float32(-np.inf)
+                for vector, its in zip(stored.regions, stored.boxes, strict=True):
+                    score = _dot(vector, probe.vector)
+                    if score > region:
+                        region, frame = score, its
+                parts.append(_fused(probe.fusion, whole, region))
+                boxes.append(frame if parts[-1] > whole else np.full(4, np.nan, np.float32))
             total = sum(abs(probe.weight) for probe in probes)
             fused = 0.0
             for probe, part in zip(probes, parts, strict=True):
@@ -124,6 +126,17 @@ class ReferenceStore:
             "exact",
             0,
         )
+
+
+def _fused(fusion: Fusion, whole: np.float32, region: np.float32) -> np.float32:
+    if fusion.kind == "whole" or region <= whole:
+        return whole
+    if fusion.kind == "best":
+        return region
+    if whole >= np.float32(fusion.tau):
+        return whole
+    gap = region - whole
+    return whole + min(np.float32(fusion.gain) * gap, np.float32(fusion.cap)) * gap
 
 
 def _dot(vector: np.ndarray, probe: np.ndarray) -> np.float32:

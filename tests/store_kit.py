@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from needlepoint.picture import Facts
+from needlepoint.search.fusion import Fusion
 from needlepoint.store.base import Entry, FileRecord, Probe, Space, VectorRow
 from needlepoint.store.sqlite import SqliteStore
 
@@ -49,5 +50,5 @@ def filled(
     return made, store.upsert(every)
 
 
-def probe(number: int, vector: np.ndarray, **more: float | bool) -> Probe:
+def probe(number: int, vector: np.ndarray, **more: float | Fusion) -> Probe:
     return Probe(number, vector.astype(np.float32), **more)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from needlepoint.search.fusion import Fusion
 from needlepoint.store import view
 from needlepoint.store.base import FileRecord, StoreHits
 from needlepoint.store.sqlite import SqliteStore
@@ -21,6 +22,11 @@ def same(mine: StoreHits, theirs: StoreHits) -> None:
     assert mine.score.tobytes() == theirs.score.tobytes()
     assert mine.part_scores.tobytes() == theirs.part_scores.tobytes()
     np.testing.assert_array_equal(mine.boxes, theirs.boxes)
+
+
+def fusion(rng: np.random.Generator) -> Fusion:
+    kind = ("whole", "best", "best", "gated", "gated")[rng.integers(0, 5)]
+    return Fusion(kind, tau=float(rng.normal() / 5), gain=float(rng.choice([0.5, 2, 9])))
 
 
 def script(store: SqliteStore, reference: ReferenceStore, seed: int, codec: str) -> int:
@@ -69,10 +75,11 @@ def script(store: SqliteStore, reference: ReferenceStore, seed: int, codec: str)
             for i in rng.integers(0, 2, int(rng.integers(1, 4))):
                 vector = unit(rng, dims[i])
                 if rng.random() < 0.5:
-                    probes.append(probe(i + 1, vector, places=bool(rng.random() < 0.8)))
+                    probes.append(probe(i + 1, vector, fusion=fusion(rng)))
                 else:
                     weight, mean = float(rng.normal()), float(rng.normal() / 10)
-                    probes.append(probe(i + 1, vector, weight=weight, mean=mean, std=0.2))
+                    more = {"weight": weight, "mean": mean, "std": 0.2, "fusion": fusion(rng)}
+                    probes.append(probe(i + 1, vector, **more))
             within = None
             if rng.random() < 0.3:
                 within = np.sort(rng.choice(100, 20, replace=False)).astype(np.int64)

@@ -94,12 +94,12 @@ def test_segments_with_nothing_in_them_are_minus_infinity(counts: list[int], see
 def test_canonical_scores_do_not_depend_on_company(regions: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     whole, rows, probes = unit(rng, 40), unit(rng, regions, 40), unit(rng, 3, 40)
-    best, which = best_of(whole, rows, probes, np.array([True, True, False]))
+    wholes, best, which = best_of(whole, rows, probes)
     for v in range(3):
-        alone, there = best_of(whole, rows, probes[v : v + 1], np.array([v < 2]))
-        assert (alone[0], there[0]) == (best[v], which[v])
-        every = [(dots(whole[None], probes[v : v + 1])[0, 0], -1)]
-        if v < 2:
-            every += [(dots(rows[r : r + 1], probes[v : v + 1])[0, 0], r) for r in range(regions)]
-        assert best[v] == max(score for score, _ in every)
-        assert which[v] == next(r for score, r in every if score == best[v])
+        one = probes[v : v + 1]
+        alone, region, there = best_of(whole, rows, one)
+        assert (alone[0], region[0], there[0]) == (wholes[v], best[v], which[v])
+        assert wholes[v] == dots(whole[None], one)[0, 0]
+        every = [(dots(rows[r : r + 1], one)[0, 0], r) for r in range(regions)]
+        assert best[v] == max((score for score, _ in every), default=-np.inf)
+        assert which[v] == next((r for score, r in every if score == best[v]), -1)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from needlepoint.search.fusion import WHOLE
 from needlepoint.store.base import Entry
 from needlepoint.store.sqlite import SqliteStore
 from store_kit import entry, filled, probe, space, unit, vectors
@@ -93,7 +94,7 @@ def test_the_heaviest_question_says_where(tmp_path: Path) -> None:
             np.testing.assert_array_equal(box, row.boxes[heavy + 1])
         away = [probe(made.id, row.regions[0], weight=-9.0), probe(made.id, row.regions[3])]
         np.testing.assert_array_equal(store.search(away, 1).boxes[0], row.boxes[3])
-        whole = store.search([probe(made.id, row.regions[2], places=False)], 1)
+        whole = store.search([probe(made.id, row.regions[2], fusion=WHOLE)], 1)
         assert np.isnan(whole.boxes).all()
 
 

@@ -31,6 +31,7 @@ from needlepoint.regions.heat import Heat, heat, unpack_map
 from needlepoint.regions.question import QUESTION_SIDE, picture_vector
 from needlepoint.regions.recipe import Recipe
 from needlepoint.results import Hit, Results
+from needlepoint.search.fusion import BEST, WHOLE
 from needlepoint.store.base import Ids, Probe, Space, StoreHits
 from needlepoint.store.sqlite import SqliteStore
 from needlepoint.where import compile_where
@@ -160,7 +161,12 @@ class Asker:
             vector = self._seen(part, encoder, space)
         calibration = encoder.calibration(space.name) if isinstance(encoder, Calibrated) else None
         return _Asked(
-            Probe(space.id, np.ascontiguousarray(vector), part.weight, places=places),
+            Probe(
+                space.id,
+                np.ascontiguousarray(vector),
+                part.weight,
+                fusion=BEST if places else WHOLE,
+            ),
             space,
             calibration,
             handicap,

@@ -40,29 +40,25 @@ def dots(vectors: Floats, probes: Floats) -> Floats:
 
 
 def best_of(
-    whole: Floats, regions: Floats, probes: Floats, places: npt.NDArray[np.bool_]
-) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Best canonical score of one picture for each probe, and which region gave it.
+    whole: Floats, regions: Floats, probes: Floats
+) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
+    """Canonical scores of one picture for each probe, and which region gave the best.
 
     Args:
         whole: float32 ``[D]``, the vector of the whole picture.
         regions: float32 ``[R, D]``; R may be 0.
         probes: float32 ``[V, D]``.
-        places: bool ``[V]``; False asks the whole picture only.
 
     Returns:
-        float32 ``[V]`` and int64 ``[V]``: the first best region, or -1 for the whole picture,
-        which also wins a tie.
+        the whole picture's score float32 ``[V]``; the best region's, float32 ``[V]``, minus
+        infinity where R is 0; and the first best region, int64 ``[V]``, or -1 where R is 0.
     """
-    best = dots(whole[None], probes)[0]
-    which = np.full(len(probes), -1, np.int64)
-    if len(regions):
-        scores = dots(regions, probes)
-        first = scores.argmax(axis=0)
-        top = scores[first, np.arange(len(probes))]
-        won = places & (top > best)
-        best[won], which[won] = top[won], first[won]
-    return best, which
+    alone = dots(whole[None], probes)[0]
+    if not len(regions):
+        return alone, np.full_like(alone, -np.inf), np.full(len(probes), -1, np.int64)
+    scores = dots(regions, probes)
+    first = scores.argmax(axis=0)
+    return alone, scores[first, np.arange(len(probes))], first
 
 
 def scan(codes: Codes, codec: Codec, probes: Floats, inverse: Floats | None = None) -> Floats:

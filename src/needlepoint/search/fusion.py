@@ -22,8 +22,8 @@ class Fusion:
 
     ``gated`` (LARE, eq. 4) lets regions speak only where the whole picture scores below ``tau``:
     with ``d = region - whole`` the score becomes ``(1 - a) whole + a region``,
-    ``a = min(gain d, cap)``. The boost is ``gain d ** 2`` up to ``d = cap / gain`` and ``cap d``
-    beyond, never negative, and jumps at ``tau``.
+    ``a = min(gain d, cap)``. The boost ``a d`` is ``gain d ** 2`` up to
+    ``d = cap / gain`` and ``cap d`` beyond, never negative, and jumps at ``tau``.
 
     Example:
         >>> Fusion("gated", tau=0.25).combine(np.float32([[0.1]]), np.float32([[0.3]])).round(3)
@@ -38,6 +38,11 @@ class Fusion:
     def __post_init__(self) -> None:
         if self.kind not in ("whole", "best", "gated"):
             raise UsageError(f"`fusion` is {self.kind!r}. Allowed: whole, best, gated.")
+        if not (0 <= self.gain < np.inf and 0 <= self.cap <= 1) or np.isnan(self.tau):
+            raise UsageError(
+                f"`fusion` has tau {self.tau}, gain {self.gain} and cap {self.cap}. Allowed: any "
+                "tau, a finite gain of at least 0, a cap from 0 to 1."
+            )
 
     def combine(self, whole: Floats, region: Floats) -> Floats:
         """Scores of pictures.
@@ -55,13 +60,12 @@ class Fusion:
             return whole
         if self.kind == "best":
             return np.maximum(whole, region)
-        open_ = (whole < self.tau) & (region > whole)
+        open_ = (whole < np.float32(self.tau)) & (region > whole)
         if not open_.any():
             return whole
-        gap = np.where(open_, region - whole, np.float32(0))
-        share = np.minimum(np.float32(self.gain) * gap, np.float32(self.cap))
-        raised = (1 - share) * whole + share * np.where(open_, region, whole)
-        fused: Floats = np.where(open_, raised, whole)
+        gap = np.where(open_, region, whole) - whole
+        # written as a sum of what is never negative, so that no rounding lowers a score
+        fused: Floats = whole + np.minimum(np.float32(self.gain) * gap, np.float32(self.cap)) * gap
         return fused
 
     def at_most(self, whole: Floats, region: Floats | float) -> Floats:
@@ -74,9 +78,29 @@ class Fusion:
             return whole
         if self.kind == "best":
             return np.maximum(whole, region)
-        mixed = (1 - np.float32(self.cap)) * whole + np.float32(self.cap) * region
-        bound: Floats = np.where(whole < self.tau, np.maximum(whole, mixed), whole)
+        gap = np.maximum(region, whole) - whole
+        bound: Floats = np.where(
+            whole < np.float32(self.tau), whole + np.float32(self.cap) * gap, whole
+        )
         return bound
+
+    def span(self, whole: Floats, region: Floats, error: float) -> tuple[Floats, Floats]:
+        """Lowest and highest score possible when ``whole`` and ``region`` are off by ``error``.
+
+        Near ``tau`` a gate may be open or shut, and the two are far apart.
+
+        Returns:
+            two arrays float32 ``[Q, G]``; the true score lies between them, ends included.
+        """
+        if self.kind != "gated":
+            score = self.combine(whole, region)
+            return score - np.float32(error), score + np.float32(error)
+        # Of the slopes in whole and region, 1 - 2 gain d and 2 gain d, the magnitudes add up to
+        # 1, or to 4 cap - 1 where the cap lets 2 gain d exceed 1.
+        reach = np.float32(error * max(1.0, 4 * self.cap - 1))
+        ends = [self.combine(whole + np.float32(x), region) for x in (-error, error)]
+        # the ends were taken at another ``whole``: that is at most one more reach
+        return np.minimum(*ends) - 2 * reach, np.maximum(*ends) + 2 * reach
 
 
 WHOLE = Fusion("whole")

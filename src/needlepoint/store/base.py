@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from needlepoint.parts import Codec, Floats
 from needlepoint.picture import Facts
+from needlepoint.search.fusion import BEST, Fusion
 
 Ids = npt.NDArray[np.int64]
 
@@ -79,7 +80,7 @@ class StoreHits:
     """Best pictures of a search, best first; ties by id.
 
     ``score`` float32 ``[K]``; ``part_scores`` float32 ``[K, V]``, one column a query vector;
-    ``boxes`` float32 ``[K, 4]``, NaN where the whole picture won; ``exact`` tells whether the
+    ``boxes`` float32 ``[K, 4]``, NaN where no region raised the score; ``exact`` tells whether the
     ranking is proven equal to brute force over the stored vectors; ``scanned`` counts vectors.
     """
 
@@ -97,7 +98,8 @@ class Probe:
     """One query vector: float32 ``[D]`` of unit length, the space it is asked in, its weight.
 
     ``mean`` and ``std`` turn its cosine into ``(cosine - mean) / std`` before the weighted sum;
-    0 and 1 leave it as it is. ``places`` False asks whole pictures only.
+    0 and 1 leave it as it is. ``fusion`` makes that cosine of the whole picture's and the best
+    region's.
     """
 
     space: int
@@ -105,7 +107,7 @@ class Probe:
     weight: float = 1.0
     mean: float = 0.0
     std: float = 1.0
-    places: bool = True
+    fusion: Fusion = BEST
 
 
 class Store(Protocol):
@@ -135,7 +137,7 @@ class Store(Protocol):
         within: Ids | None = None,
         mode: str = "auto",
     ) -> StoreHits:
-        """Top k pictures by the weighted sum over probes of the best vector of each picture."""
+        """Top k pictures by the weighted sum over probes of each picture's fused score."""
         ...
 
     def fetch_vectors(self, ids: Sequence[int], space: int) -> dict[int, VectorRow]:

@@ -4,13 +4,18 @@ Exact: every stored vector is compared. Compressed: all pictures are guessed at 
 number, the better ones guessed at again more closely, and the best of those compared exactly,
 in growing numbers, until the next guess is too low to matter.
 
-Shapes: N pictures, V probes, K hits, D dim.
+A probe's score comes of a pair, the whole picture's and its best region's, by the probe's fusion.
+Where a gate makes that jump, a pair that is only nearly right may be far off: such scores are
+bounded from both sides, and canonical pairs decide.
+
+Shapes: N pictures, V probes, K hits, D dim. Pairs are ``[N, 2, V]``.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +24,7 @@ import numpy.typing as npt
 from needlepoint.errors import UsageError
 from needlepoint.parts import Floats
 from needlepoint.search.exact import best_of, slack
+from needlepoint.search.fusion import Fusion
 from needlepoint.search.topk import at_least_kth, check_k, fuse, top_k
 from needlepoint.store.base import Ids, Probe, Space, StoreHits
 from needlepoint.store.rows import vectors_of
@@ -35,7 +41,9 @@ _PLANES = 4
 _FIRST = 128  # pictures compared exactly in the first round, at least
 _RUNG = 20  # a list of up to this many is settled at once
 _ONCE = 250  # pictures scored canonically together: about 2 MB of codes
+_ROUNDING = 1e-6  # of a weighted sum
 _DOUBT = 3.0  # standard deviations by which a guess may be too low and still be looked at
+_DOUBT_GATED = 4.0  # the errors of two guesses are mixed, and spread less evenly
 
 
 class Finder:
@@ -79,15 +87,15 @@ class Finder:
         held = all(view.exact for view in views.values())
         few = within is not None and len(within) <= FEW
         if mode == "exact" or held or (mode == "auto" and few):
-            ids, scores, scanned = _exact_scores(db, asked, views, within)
+            ids, pairs, scanned = _exact_scores(db, asked, views, within)
             exact = True
         else:
-            ids, scores, scanned = _promising(db, asked, views, within, k)
+            ids, pairs, scanned = _promising(db, asked, views, within, k)
             exact = False
-        margin = 2 * asked.error(slack(asked.widest))
-        keep = at_least_kth(asked.fuse(scores), k, margin)
+        low, high = asked.span(pairs)
+        keep = np.flatnonzero(high >= _kth(low, k))
         parts, boxes = _canonical(db, asked, ids[keep])
-        fused = asked.fuse(parts)
+        fused = asked.weigh(parts)
         order = top_k(fused, ids[keep], k)
         return StoreHits(
             ids[keep][order],
@@ -118,8 +126,9 @@ class _Asked:
                     f"shape {list(probe.vector.shape)} and length {length:.4g}"
                 )
             self.columns.setdefault(probe.space, []).append(column)
-        self.places = np.array([probe.places for probe in probes], np.bool_)
-        self.widest = max(space.dim for space in self.spaces.values())
+        gated = any(probe.fusion.kind == "gated" for probe in probes)
+        self.doubt = _DOUBT_GATED if gated else _DOUBT
+        self._error = slack(max(space.dim for space in self.spaces.values()))
         self._weights = np.array([probe.weight for probe in probes], np.float64)
         self._means = np.array([probe.mean for probe in probes], np.float64)
         self._stds = np.array([probe.std for probe in probes], np.float64)
@@ -131,18 +140,53 @@ class _Asked:
         """The probes of some columns, float32 ``[V, D]``."""
         return np.stack([self.probes[c].vector for c in columns]).astype(np.float32, copy=False)
 
-    def fuse(self, parts: Floats) -> Floats:
-        """One score for each picture."""
+    def fusions(self, columns: Sequence[int]) -> list[Fusion]:
+        """How the probes of some columns fuse."""
+        return [self.probes[c].fusion for c in columns]
+
+    def combine(self, pairs: Floats) -> Floats:
+        """Scores ``[N, V]`` of pairs."""
+        found = [p.fusion.combine(pairs[:, 0, v], pairs[:, 1, v]) for v, p in self._columns()]
+        return np.stack(found, axis=1)
+
+    def weigh(self, parts: Floats) -> Floats:
+        """One score ``[N]`` for each picture, of its scores ``[N, V]``."""
         return fuse(parts, self._weights, self._means, self._stds)
 
-    def error(self, each: float) -> float:
-        """How far the fused score can be off when each probe's score is off by ``each``."""
-        share = np.abs(self._weights) / np.abs(self._weights).sum() / self._stds
-        return float(share.sum() * each) + 1e-6
+    def span(self, pairs: Floats) -> tuple[Floats, Floats]:
+        """Bounds ``[N]`` of the canonical score of pairs from a scan."""
+        spans = [
+            p.fusion.span(pairs[:, 0, v], pairs[:, 1, v], self._error) for v, p in self._columns()
+        ]
+        # what pushes away lowers a score by as much as it raises its own
+        low, high = (
+            np.stack(
+                [s[i if p.weight >= 0 else 1 - i] for s, p in zip(spans, self.probes, strict=True)],
+                axis=1,
+            )
+            for i in (0, 1)
+        )
+        return self.weigh(low) - _ROUNDING, self.weigh(high) + _ROUNDING
+
+    def promise(self, pairs: Floats) -> Floats:
+        """What a picture ``[N]`` with such pairs scores at most, whichever gates are open."""
+        most = []
+        for v, probe in self._columns():
+            whole, region = pairs[:, 0, v], pairs[:, 1, v]
+            if probe.fusion.kind != "gated":
+                most.append(probe.fusion.combine(whole, region))
+            elif probe.weight > 0:
+                most.append(replace(probe.fusion, tau=np.inf).at_most(whole, region))
+            else:
+                most.append(whole)
+        return self.weigh(np.stack(most, axis=1))
+
+    def _columns(self) -> Iterable[tuple[int, Probe]]:
+        return enumerate(self.probes)
 
 
 def _align(asked: _Asked, found: Sequence[tuple[Ids, Floats, list[int]]]) -> tuple[Ids, Floats]:
-    """Pictures found in every space asked, with their scores ``[N, V]``.
+    """Pictures found in every space asked, with their pairs ``[N, 2, V]``.
 
     A picture without vectors in one of the spaces cannot be scored: it is never taken as 0.
     """
@@ -151,10 +195,10 @@ def _align(asked: _Asked, found: Sequence[tuple[Ids, Floats, list[int]]]) -> tup
         return common, found[0][1]
     for ids, _, _ in found[1:]:
         common = np.intersect1d(common, ids, assume_unique=True)
-    parts = np.empty((len(common), len(asked.probes)), np.float32)
+    pairs = np.empty((len(common), 2, len(asked.probes)), np.float32)
     for ids, scores, columns in found:
-        parts[:, columns] = scores[np.searchsorted(ids, common)]
-    return common, parts
+        pairs[:, :, columns] = scores[np.searchsorted(ids, common)]
+    return common, pairs
 
 
 def _exact_scores(
@@ -163,18 +207,18 @@ def _exact_scores(
     """Scores of all pictures (of ``within``): from memory where the codes are, else as stored."""
     found, scanned = [], 0
     for number, columns in asked.columns.items():
-        view, probes, places = views[number], asked.vectors(columns), asked.places[columns]
+        view, probes, fusions = views[number], asked.vectors(columns), asked.fusions(columns)
         if view.exact and (within is None or len(within) > FEW):
-            found.append((*view.scores(probes, places, within), columns))
+            found.append((*view.scores(probes, fusions, within), columns))
             scanned += view.vectors
             continue
         ids = view.ids(within)
-        parts = [np.empty((0, len(columns)), np.float32)]
+        pairs = [np.empty((0, 2, len(columns)), np.float32)]
         for page in read_pages(db, view.space, ids=None if within is None else ids.tolist()):
             wanted = np.isin(page.ids, ids)
-            parts.append(page_scores(page, view.space, probes, places)[wanted])
+            pairs.append(page_scores(page, view.space, probes, fusions)[wanted])
             scanned += len(page.ids) + len(page.codes)
-        found.append((ids, np.concatenate(parts), columns))
+        found.append((ids, np.concatenate(pairs), columns))
     return (*_align(asked, found), scanned)
 
 
@@ -185,11 +229,8 @@ def _promising(
     guessed, scanned = [], 0
     for number, columns in asked.columns.items():
         view = views[number]
-        if view.exact:
-            ids, scores = view.scores(asked.vectors(columns), asked.places[columns], within)
-        else:
-            ids, scores = view.guess(asked.vectors(columns), asked.places[columns], within)
-        guessed.append((ids, scores, columns))
+        look = view.scores if view.exact else view.guess
+        guessed.append((*look(asked.vectors(columns), asked.fusions(columns), within), columns))
         scanned += view.vectors
     ids, coarse = _align(asked, guessed)
     chase = _Chase(db, asked, views, ids, coarse)
@@ -220,7 +261,7 @@ class _Chase:
         coarse: Floats,
     ) -> None:
         self._db, self._asked, self._views, self._ids = db, asked, views, ids
-        self._coarse, self._first = coarse, asked.fuse(coarse)
+        self._coarse, self._first = coarse, asked.promise(coarse)
         self._guess = np.zeros(len(ids), np.float32)
         self.scores = np.zeros_like(coarse)
         self.seen = np.empty(0, np.intp)
@@ -244,16 +285,16 @@ class _Chase:
     def _refine(self, many: int) -> npt.NDArray[np.intp]:
         """Guess again at the ``many`` best; those not seen yet, by falling guess, then id."""
         better = at_least_kth(self._first, many, 0.0)
-        parts = self._coarse[better]
+        pairs = self._coarse[better]
         for number, columns in self._asked.columns.items():
             if not self._views[number].exact:
-                parts[:, columns] = self._views[number].guess_again(
+                pairs[:, :, columns] = self._views[number].guess_again(
                     self._asked.vectors(columns),
-                    self._asked.places[columns],
+                    self._asked.fusions(columns),
                     self._ids[better],
                     _PLANES,
                 )
-        self._guess[better] = self._asked.fuse(parts)
+        self._guess[better] = self._asked.promise(pairs)
         left = better[~np.isin(better, self.seen)]
         return left[np.argsort(-self._guess[left], kind="stable")]
 
@@ -261,18 +302,16 @@ class _Chase:
         """Whether the next guess, with its usual error, stays below the last of the best."""
         # those guessed last resemble the ones to come most
         late = self.seen[len(self.seen) // 2 :]
-        error = self._asked.fuse(self.scores[late]) - self._guess[late]
-        highest = self._guess[following] + error.mean() + _DOUBT * error.std()
-        return bool(highest < _kth(self._asked.fuse(self.scores[self.seen]), most))
+        error = self._asked.promise(self.scores[late]) - self._guess[late]
+        highest = self._guess[following] + error.mean() + self._asked.doubt * error.std()
+        return bool(highest < _kth(self._asked.span(self.scores[self.seen])[0], most))
 
     def found(self) -> npt.NDArray[np.intp]:
         """Those compared exactly, less what a rung below has missed."""
         keep = np.ones(len(self.seen), np.bool_)
-        fused = self._asked.fuse(self.scores[self.seen])
-        margin = 2 * self._asked.error(slack(self._asked.widest))
+        low, high = self._asked.span(self.scores[self.seen])
         for done, most in self._rungs[:-1]:
-            last = _kth(fused[:done][keep[:done]], most)
-            keep[done:] &= fused[done:] < last - margin
+            keep[done:] &= high[done:] < _kth(low[:done][keep[:done]], most)
         return self.seen[keep]
 
 
@@ -286,26 +325,26 @@ def _kth(scores: Floats, k: int) -> float:
 
 
 def _stored_scores(db: sqlite3.Connection, asked: _Asked, ids: Ids) -> Floats:
-    """Scores float32 ``[n, V]`` of pictures, ids ascending, from their stored codes."""
-    parts = np.empty((len(ids), len(asked.probes)), np.float32)
+    """Pairs float32 ``[n, 2, V]`` of pictures, ids ascending, from their stored codes."""
+    pairs = np.empty((len(ids), 2, len(asked.probes)), np.float32)
     wanted = ids.tolist()
     for number, columns in asked.columns.items():
-        probes, places, done = asked.vectors(columns), asked.places[columns], 0
+        probes, fusions, done = asked.vectors(columns), asked.fusions(columns), 0
         for page in read_pages(db, asked.spaces[number], ids=wanted):
-            found = page_scores(page, asked.spaces[number], probes, places)
-            parts[done : done + len(found), columns] = found
+            found = page_scores(page, asked.spaces[number], probes, fusions)
+            pairs[done : done + len(found), :, columns] = found
             done += len(found)
-    return parts
+    return pairs
 
 
 def _canonical(db: sqlite3.Connection, asked: _Asked, ids: Ids) -> tuple[Floats, Floats]:
     """Canonical scores ``[N, V]`` and boxes ``[N, 4]`` of pictures, from their stored codes."""
-    parts = np.empty((len(ids), len(asked.probes)), np.float32)
+    pairs = np.empty((len(ids), 2, len(asked.probes)), np.float32)
     boxes = np.full((len(ids), 4), np.nan, np.float32)
     place = {int(picture): row for row, picture in enumerate(ids)}
     for number, columns in asked.columns.items():
         space, probes = asked.spaces[number], asked.vectors(columns)
-        places = asked.places[columns]
+        places = any(fusion.kind != "whole" for fusion in asked.fusions(columns))
         pointer = columns.index(asked.pointer) if asked.pointer in columns else None
         for start in range(0, len(ids), _ONCE):
             some = [int(picture) for picture in ids[start : start + _ONCE]]
@@ -316,8 +355,11 @@ def _canonical(db: sqlite3.Connection, asked: _Asked, ids: Ids) -> tuple[Floats,
             )
             for picture, count, whole, frames, regions in rows:
                 stored = vectors_of(space, count, whole, frames, regions)
-                best, which = best_of(stored.whole, stored.regions, probes, places)
-                parts[place[picture], columns] = best
+                some_regions = stored.regions if places else stored.regions[:0]
+                *pair, which = best_of(stored.whole, some_regions, probes)
+                pairs[place[picture], :, columns] = np.stack(pair, axis=1)
                 if pointer is not None and which[pointer] >= 0:
                     boxes[place[picture]] = stored.boxes[which[pointer]]
+    parts = asked.combine(pairs)
+    boxes[parts[:, asked.pointer] <= pairs[:, 0, asked.pointer]] = np.nan
     return parts, boxes

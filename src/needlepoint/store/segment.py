@@ -26,6 +26,7 @@ from needlepoint.search.codes import (
 )
 from needlepoint.search.compressed import SignDecoder, bit_probe, fit_decoder, guesses, penalties
 from needlepoint.search.exact import Offsets, scan, segment_max
+from needlepoint.search.fusion import Fusion
 from needlepoint.store.base import Ids, Space
 from needlepoint.store.cache import Array, Shapes
 
@@ -73,13 +74,28 @@ def read_pages(
             )
 
 
-def page_scores(page: Page, space: Space, probes: Floats, places: Mask) -> Floats:
-    """Best score of each picture of a page for each probe, float32 ``[n, V]``."""
-    best = scan(page.whole, finer(space.codec), probes)
-    if places.any() and len(page.codes):
-        found = scan(page.codes, space.codec, probes[places])
-        best[:, places] = np.maximum(best[:, places], segment_max(found, _starts(page.counts)))
-    return best
+def page_scores(page: Page, space: Space, probes: Floats, fusions: Sequence[Fusion]) -> Floats:
+    """Scores of each picture of a page for each probe, float32 ``[n, 2, V]`` (see ``Segment``)."""
+    offsets = _starts(page.counts)
+    return _pairs(page.whole, page.codes, None, offsets, space, probes, fusions)
+
+
+def _pairs(
+    whole: Codes,
+    codes: Codes,
+    inverse: Floats | None,
+    offsets: Offsets,
+    space: Space,
+    probes: Floats,
+    fusions: Sequence[Fusion],
+) -> Floats:
+    pairs = np.full((len(whole), 2, len(probes)), -np.inf, np.float32)
+    pairs[:, 0] = scan(whole, finer(space.codec), probes)
+    places = np.array([fusion.kind != "whole" for fusion in fusions])
+    if places.any() and len(codes):
+        found = scan(codes, space.codec, probes[places], inverse)
+        pairs[:, 1, places] = segment_max(found, offsets)
+    return pairs
 
 
 def _starts(counts: npt.NDArray[np.int64]) -> Offsets:
@@ -94,6 +110,9 @@ class Segment:
     float32 ``[T]``, one over their lengths, picture i owning rows ``offsets[i]`` to
     ``offsets[i + 1]``), or only bits: ``words`` ``[W, N + T]``, in which the whole picture stands
     before its regions and picture i owns columns from ``offsets[i] + i``.
+
+    Scores come in pairs, float32 ``[N, 2, V]``: that of the whole picture, and that of its best
+    region, minus infinity where it has none or the probe's fusion asks for none.
     """
 
     ids: Ids
@@ -106,24 +125,23 @@ class Segment:
         """How many vectors there are, wholes counted."""
         return int(len(self.ids) + self.offsets[-1])
 
-    def scores(self, space: Space, probes: Floats, places: Mask) -> Floats:
-        """Best score of each picture for each probe, float32 ``[N, V]``, from the codes."""
-        best = scan(self.arrays["whole"], finer(space.codec), probes)
-        if places.any() and self.offsets[-1]:
-            arrays = self.arrays
-            found = scan(arrays["codes"], space.codec, probes[places], arrays["inverse"])
-            best[:, places] = np.maximum(best[:, places], segment_max(found, self.offsets))
-        return best
+    def scores(self, space: Space, probes: Floats, fusions: Sequence[Fusion]) -> Floats:
+        """Pairs of scores from the codes."""
+        whole, codes, inverse = (self.arrays[name] for name in ("whole", "codes", "inverse"))
+        return _pairs(whole, codes, inverse, self.offsets, space, probes, fusions)
 
     def guess(
         self,
         decoder: SignDecoder,
         probes: Floats,
-        places: Mask,
+        fusions: Sequence[Fusion],
         planes: int,
         picks: npt.NDArray[np.intp] | None = None,
     ) -> Floats:
-        """Guess of the best score of each picture (of ``picks``), float32 ``[N, V]``."""
+        """Guessed pairs of scores of all pictures (of ``picks``).
+
+        Where the fusion is ``best``, the first of a pair is the best of both, for one look less.
+        """
         starts = self.offsets[:-1] + np.arange(len(self.ids))
         words = self.arrays["words"]
         if picks is not None:
@@ -133,16 +151,23 @@ class Segment:
             # column numbers of all vectors of the picked pictures, one picture after the other
             columns = np.arange(int(sizes.sum())) + np.repeat(first - starts, sizes)
             words = _columns(words, columns)
-        found = np.empty((len(starts), len(probes)), np.float32)
+        found = np.full((len(starts), 2, len(probes)), -np.inf, np.float32)
         if not len(starts):
             return found
-        for v, probe in enumerate(probes):
+        several = np.diff(starts, append=words.shape[1]) > 1
+        for v, (probe, fusion) in enumerate(zip(probes, fusions, strict=True)):
             ready = bit_probe(*decoder.weigh(probe), planes)
-            if places[v]:
-                least = np.minimum.reduceat(penalties(words, ready), starts)
+            if fusion.kind == "whole":
+                found[:, 0, v] = guesses(penalties(_columns(words, starts), ready), ready)
+                continue
+            every = penalties(words, ready)
+            if fusion.kind == "gated":
+                found[:, 0, v] = guesses(every[starts], ready)
+                every[starts] = np.iinfo(every.dtype).max
+                least = np.minimum.reduceat(every, starts)
+                found[several, 1, v] = guesses(least[several], ready)
             else:
-                least = penalties(_columns(words, starts), ready)
-            found[:, v] = guesses(least, ready)
+                found[:, 0, v] = guesses(np.minimum.reduceat(every, starts), ready)
         return found
 
 

@@ -8,7 +8,7 @@ by a tenth, the base is built anew.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 
 from needlepoint.parts import Floats
 from needlepoint.search.compressed import SignDecoder
+from needlepoint.search.fusion import Fusion
 from needlepoint.store.base import Ids, Space
 from needlepoint.store.cache import NewCache, open_cache
 from needlepoint.store.segment import (
@@ -223,26 +224,32 @@ class View:
 
     # -- questions
 
-    def scores(self, probes: Floats, places: Mask, within: Ids | None) -> tuple[Ids, Floats]:
-        """Ids ``[N]``, ascending, and best scores ``[N, V]`` from the codes of all segments."""
+    def scores(
+        self, probes: Floats, fusions: Sequence[Fusion], within: Ids | None
+    ) -> tuple[Ids, Floats]:
+        """Ids ``[N]``, ascending, and pairs of scores ``[N, 2, V]`` from all segments' codes."""
         return self._gather(
             within,
-            [segment.scores(self.space, probes, places) for segment in self.segments],
-            probes,
+            [segment.scores(self.space, probes, fusions) for segment in self.segments],
+            len(probes),
         )
 
-    def guess(self, probes: Floats, places: Mask, within: Ids | None) -> tuple[Ids, Floats]:
+    def guess(
+        self, probes: Floats, fusions: Sequence[Fusion], within: Ids | None
+    ) -> tuple[Ids, Floats]:
         """The same guessed from one plane of weights."""
         assert self.decoder is not None
         decoder = self.decoder
         return self._gather(
-            within, [s.guess(decoder, probes, places, 1) for s in self.segments], probes
+            within, [s.guess(decoder, probes, fusions, 1) for s in self.segments], len(probes)
         )
 
-    def guess_again(self, probes: Floats, places: Mask, ids: Ids, planes: int) -> Floats:
-        """Better guesses ``[n, V]`` for some ids, ascending, that :meth:`guess` has returned."""
+    def guess_again(
+        self, probes: Floats, fusions: Sequence[Fusion], ids: Ids, planes: int
+    ) -> Floats:
+        """Better guesses ``[n, 2, V]`` for some ids, ascending, that :meth:`guess` returned."""
         assert self.decoder is not None
-        parts = np.empty((len(ids), len(probes)), np.float32)
+        pairs = np.empty((len(ids), 2, len(probes)), np.float32)
         for segment, found in zip(self.segments, self.found, strict=True):
             if not len(segment.ids):
                 continue
@@ -250,31 +257,28 @@ class View:
             at[at == len(segment.ids)] = 0
             rows = np.flatnonzero((segment.ids[at] == ids) & found[at])
             picks = at[rows]
-            parts[rows] = segment.guess(self.decoder, probes, places, planes, picks)
-        return parts
+            pairs[rows] = segment.guess(self.decoder, probes, fusions, planes, picks)
+        return pairs
 
     def ids(self, within: Ids | None) -> Ids:
         """Ids, ascending, of pictures that can be found."""
-        none = np.empty((0, 1), np.float32)
-        blank = [np.zeros((len(s.ids), 1), np.float32) for s in self.segments]
-        return self._gather(within, blank, none.T)[0]
+        blank = [np.zeros((len(s.ids), 2, 0), np.float32) for s in self.segments]
+        return self._gather(within, blank, 0)[0]
 
-    def _gather(
-        self, within: Ids | None, parts: list[Floats], probes: Floats
-    ) -> tuple[Ids, Floats]:
+    def _gather(self, within: Ids | None, pairs: list[Floats], probes: int) -> tuple[Ids, Floats]:
         keeps = self.found
         if within is not None:
             keeps = [
                 found & np.isin(segment.ids, within)
                 for segment, found in zip(self.segments, self.found, strict=True)
             ]
-        if len(parts) == 1 and keeps[0].all():
-            return self.segments[0].ids, parts[0]
+        if len(pairs) == 1 and keeps[0].all():
+            return self.segments[0].ids, pairs[0]
         ids = [s.ids[keep] for s, keep in zip(self.segments, keeps, strict=True)]
-        scores = [part[keep] for part, keep in zip(parts, keeps, strict=True)]
+        scores = [pair[keep] for pair, keep in zip(pairs, keeps, strict=True)]
         every = np.concatenate([np.empty(0, np.int64), *ids])
         order = np.argsort(every, kind="stable")
-        together = np.concatenate([np.empty((0, len(probes)), np.float32), *scores])
+        together = np.concatenate([np.empty((0, 2, probes), np.float32), *scores])
         return every[order], together[order]
 
     @property
