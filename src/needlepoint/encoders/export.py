@@ -67,6 +67,11 @@ def export(address: str, folder: str | Path) -> dict[str, Any]:
     encoder = open_encoder(address)
     if not isinstance(encoder, (TorchViT, TorchImages)):
         raise UsageError(f"model '{address}' is not a torch encoder; only those can be exported")
+    if stem := encoder.card.extra.get("stem"):
+        raise UsageError(
+            f"model '{address}' stands on the stem '{stem}', a network of its own that is not "
+            "part of its weights; it cannot be exported"
+        )
     target.mkdir(parents=True, exist_ok=True)
     plain, words = isinstance(encoder, TorchViT), False
     side, pad = encoder.preprocess.size, 0

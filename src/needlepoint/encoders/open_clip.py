@@ -53,6 +53,7 @@ class Parts:
     preprocess: dict[str, Any]
     quick_gelu: bool
     licence: str
+    stem: str = ""
 
 
 def open_open_clip(address: Address, *, device: str = "cpu", threads: int | None = None) -> Encoder:
@@ -72,7 +73,7 @@ def open_open_clip(address: Address, *, device: str = "cpu", threads: int | None
             "supported; use a model with open_clip's own text tower or an hf: address"
         )
     tokenize = OpenClipTokenize(address, parts)
-    model = _load(address, parts, device)
+    model = _load(address, parts, device, threads)
     text = text_tower(model)
     if text is None:
         raise UsageError(f"model '{address}' has a text tower of an unsupported kind")
@@ -110,6 +111,7 @@ def open_open_clip(address: Address, *, device: str = "cpu", threads: int | None
             # the same weights with the other activation give other vectors
             "quick_gelu": parts.quick_gelu,
             "precision": address.precision or "float32",
+            **({"stem": parts.stem} if parts.stem else {}),
         },
     )
     if tower is None:
@@ -249,7 +251,8 @@ def _locate_folder(address: Address) -> Parts:
         absent.append(" or ".join(WEIGHT_FILES))
     if found is None or absent:
         raise weights.missing(str(address), absent, folder=str(folder))
-    config = weights.read_json(config_path).get("model_cfg")
+    told = weights.read_json(config_path)
+    config = told.get("model_cfg")
     if not isinstance(config, dict):
         raise ModelUnavailable(f"{config_path} has no model_cfg")
     if config.get("text_cfg", {}).get("hf_tokenizer_name"):
@@ -263,15 +266,19 @@ def _locate_folder(address: Address) -> Parts:
         {},
         bool(config.get("quick_gelu", False)),
         weights.licence_of(folder),
+        str(told.get("stem", "")),
     )
 
 
-def _load(address: Address, parts: Parts, device: str) -> Any:
+def _load(address: Address, parts: Parts, device: str, threads: int | None) -> Any:
     import open_clip
 
+    from needlepoint.encoders.stem import check_stem, put_stem
     from needlepoint.encoders.torch_tools import ready
 
     local = parts.model.startswith("local-dir:")
+    if parts.stem:
+        check_stem(parts.stem, str(address))
     try:
         model = open_clip.create_model(
             parts.model,
@@ -280,8 +287,12 @@ def _load(address: Address, parts: Parts, device: str) -> Any:
             precision="fp32",
             force_quick_gelu=parts.quick_gelu,
             force_preprocess_cfg=parts.preprocess,
-            require_pretrained=True,
+            load_weights=not parts.stem,
+            require_pretrained=not parts.stem,
         )
+        if parts.stem:
+            put_stem(model.visual, threads)
+            open_clip.load_checkpoint(model.to(device), str(parts.weights))
     except (RuntimeError, ValueError, OSError, json.JSONDecodeError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelUnavailable(
