@@ -151,6 +151,11 @@ class DenseFeatures:
     through ``DenseEncoder.project`` to become a vector. Where the encoder's first space is linear
     up to the normalisation, ``lead`` float32 ``[rows, cols, D]`` holds the cells already in it, so
     that thousands of windows cost one box filter and no projection each.
+
+    On request, for encoders on torch: ``joint`` float32 ``[rows, cols, D]`` holds the final patch
+    tokens through the projection of the vector, not normalised; ``values`` ``[rows, cols, K]``
+    what cells are made of before the heads are merged (H heads side by side), and ``shares``
+    ``[rows, cols, H]`` the attention that the picture's vector pools them by.
     """
 
     cells: Floats
@@ -159,6 +164,9 @@ class DenseFeatures:
     width: int
     height: int
     lead: Floats | None = None
+    joint: Floats | None = None
+    values: Floats | None = None
+    shares: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +252,25 @@ class DenseEncoder(Encoder, Protocol):
 
     def project(self, means: Floats, space: str) -> Floats:
         """Window means float32 ``[..., C]`` to unit vectors ``[..., D]`` of the named space."""
+        ...
+
+
+@runtime_checkable
+class WindowEncoder(Encoder, Protocol):
+    """A dense encoder whose windows can also be pooled by the attention that makes the vector."""
+
+    def dense_features(
+        self, pixels: Pixels, *, long_side: int, want: frozenset[str] = frozenset()
+    ) -> DenseFeatures:
+        """As ``DenseEncoder``; ``want`` names ``joint`` or ``values`` (with ``shares``)."""
+        ...
+
+    def merge(self, values: Floats) -> Floats:
+        """Values float32 ``[..., K]``, pooled within each head, to means of cells ``[..., C]``."""
+        ...
+
+    def project(self, means: Floats, space: str) -> Floats:
+        """As ``DenseEncoder``."""
         ...
 
 

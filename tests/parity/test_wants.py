@@ -197,3 +197,77 @@ def test_unknown_wants_are_told(tiny):
         encoder.image_features(pictures(1), want=frozenset({"pool"}))
     with pytest.raises(UsageError, match=r"allowed: .*pooling.*words"):
         encoder.text_features(["a"], want=frozenset({"received"}))
+
+
+def test_positions_are_resized_wherever_the_shape_differs(tiny):
+    """open_clip's own forward pass with its position table written anew; 2 x 8 patches are as
+    many as the 4 x 4 of training and still another grid."""
+    import open_clip
+
+    folder = tiny("open_clip_folder")
+    encoder = open_encoder(f"open_clip:local-dir:{folder}")
+    for height, width, stride in [(96, 32, 0), (32, 128, 0), (64, 64, 8), (64, 48, 10)]:
+        visual = open_clip.create_model(f"local-dir:{folder}").eval().visual
+        table = visual.positional_embedding.detach().clone()
+        step = stride or 16
+        grid = ((height - 16) // step + 1, (width - 16) // step + 1)
+        square = table[1:].reshape(1, 4, 4, -1).permute(0, 3, 1, 2)
+        wide = torch.nn.functional.interpolate(square, grid, mode="bicubic", align_corners=False)
+        rows = wide.flatten(2)[0].T if grid != (4, 4) else table[1:]
+        visual.positional_embedding = torch.nn.Parameter(torch.cat((table[:1], rows)))
+        visual.conv1.stride = (step, step)
+        view = encoder.resized(height, width, stride)
+        pixels = view.preprocess.batch(pictures(2))
+        assert pixels.shape == (2, 3, height, width)
+        with torch.inference_mode():
+            expected = unit(visual(torch.from_numpy(pixels)))
+        features = view.image_features(pictures(2), want=frozenset({"pooling"}))
+        np.testing.assert_allclose(features.vector, expected, atol=NEAR, rtol=0)
+        assert features.grid == grid
+        assert features.pooling.shape == (2, 4, grid[0] * grid[1])
+        assert view.card.fingerprint() != encoder.card.fingerprint()
+    same = encoder.resized(64, 64).image_features([p[:64, :64] for p in pictures(1)]).vector
+    np.testing.assert_allclose(same, encoder.encode_image([pictures(1)[0][:64, :64]]), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["hf-clip", "hf-siglip", "dinov2", "dinov3"])
+def test_hf_models_on_a_grid_that_is_not_square(tiny, name):
+    from transformers import AutoModel
+
+    maker, options = FAMILIES[name]
+    folder = tiny(maker, **options)
+    view = open_encoder(f"hf:{folder}").resized(96, 32)
+    theirs = AutoModel.from_pretrained(folder).eval()
+    pixels = torch.from_numpy(view.preprocess.batch(pictures(2)))
+    with torch.inference_mode():
+        if name.startswith("dino"):
+            told = theirs(pixel_values=pixels).pooler_output
+        else:
+            told = theirs.get_image_features(pixel_values=pixels, interpolate_pos_encoding=True)
+            told = getattr(told, "pooler_output", told)
+    np.testing.assert_allclose(view.encode_image(pictures(2)), unit(told), atol=NEAR, rtol=0)
+
+
+def test_sizes_and_strides_that_cannot_be_are_refused(tiny):
+    clip = opened(tiny, "open-clip")
+    with pytest.raises(UsageError, match="at least 16"):
+        clip.resized(8, 64)
+    with pytest.raises(UsageError, match="stride at least 1"):
+        clip.resized(64, 64, -2)
+    with pytest.raises(UsageError, match="open_clip's own image towers take a stride"):
+        opened(tiny, "hf-clip").resized(64, 64, 8)
+    with pytest.raises(UsageError, match="patches side by side"):
+        clip.resized(64, 64, 8).dense_features(pictures(1)[0], long_side=64)
+    with pytest.raises(UsageError, match=r"allowed: \['joint', 'values'\]"):
+        clip.dense_features(pictures(1)[0], long_side=64, want=frozenset({"tokens"}))
+
+
+def test_maps_hold_values_shares_and_joint_tokens(encoder):
+    """On the square of training they are what ``image_features`` tells of the same pixels."""
+    picture = np.ascontiguousarray(pictures(3)[2][:64, :64])
+    dense = encoder.dense_features(picture, long_side=64, want=frozenset({"joint", "values"}))
+    view = encoder.resized(64, 64)
+    whole = view.image_features([picture], want=frozenset({"joint", "pooling"}))
+    np.testing.assert_allclose(dense.joint.reshape(16, -1), whole.joint[0], atol=1e-4)
+    np.testing.assert_allclose(dense.shares.reshape(16, 4).T, whole.pooling[0], atol=1e-5)
+    np.testing.assert_allclose(encoder.merge(dense.values), dense.cells, atol=1e-5)

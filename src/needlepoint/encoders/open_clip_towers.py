@@ -45,14 +45,20 @@ class NativeImages(_Blocks):
 
     prefix = 1
 
-    def __init__(self, visual: Any) -> None:
+    def __init__(self, visual: Any, stride: int = 0) -> None:
         self._visual = visual
         self.blocks = visual.transformer.resblocks
         self.patch = int(visual.patch_size[0])
+        self._stride = stride or self.patch
+
+    def strided(self, stride: int) -> NativeImages:
+        """The same weights on patches ``stride`` pixels apart, which overlap below ``patch``."""
+        return NativeImages(self._visual, stride)
 
     def embed(self, pixels: Tensor) -> tuple[Tensor, Any]:
         visual = self._visual
-        patches = visual.conv1(pixels)
+        stem = visual.conv1
+        patches = torch.nn.functional.conv2d(pixels, stem.weight, stem.bias, self._stride)
         grid = (patches.shape[2], patches.shape[3])
         patches = patches.flatten(2).transpose(1, 2)
         first = visual.class_embedding.expand(patches.shape[0], 1, -1)

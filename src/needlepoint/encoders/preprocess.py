@@ -32,7 +32,8 @@ _FILTERS = {
 class Preprocess:
     """Resize rule, crop and normalisation of one model.
 
-    ``size`` is the side of the square the network sees; ``shortest`` the length in pixels the
+    ``size`` is the side of the square the network sees, or its height where ``width`` is given
+    (``squash`` only); ``shortest`` the length in pixels the
     short side is resized to before the centre crop (``shortest-crop`` only); ``rounding`` says
     how a crop of odd margin is placed (``half-even`` as torchvision, ``floor`` as transformers).
     Values become ``(pixel / 255 - mean) / std`` in float32.
@@ -45,6 +46,7 @@ class Preprocess:
     std: Triple
     shortest: int = 0
     rounding: Literal["half-even", "floor"] = "half-even"
+    width: int = 0
 
     def __post_init__(self) -> None:
         if self.interpolation not in _FILTERS:
@@ -53,7 +55,7 @@ class Preprocess:
             )
 
     def batch(self, pictures: Sequence[Pixels]) -> Floats:
-        """N pictures uint8 ``[H, W, 3]`` to float32 ``[N, 3, size, size]``."""
+        """N pictures uint8 ``[H, W, 3]`` to float32 ``[N, 3, size, width or size]``."""
         return np.stack([self._normalise(self._square(pixels)) for pixels in pictures])
 
     def grid(self, pixels: Pixels, long_side: int, patch: int) -> Floats:
@@ -72,7 +74,7 @@ class Preprocess:
         image = Image.fromarray(pixels)
         width, height = image.size
         if self.rule == "squash":
-            return np.asarray(self._resize(image, (self.size, self.size)))
+            return np.asarray(self._resize(image, (self.width or self.size, self.size)))
         if self.rule == "longest-pad":
             scale = self.size / max(width, height)
             image = self._resize(image, (round(width * scale), round(height * scale)))

@@ -63,13 +63,17 @@ class ReadsTexts(OnTorch, EncodesTexts):
         features = self._read(self.text.words(tensor), where, want, block)
         features.ids = ids if "ids" in want else None
         features.ends = where.cpu().numpy() if "ends" in want else None
-        features.words = word_mask(ids, self.tokenize.tokenizer) if "words" in want else None
+        features.words = self.word_mask(ids) if "words" in want else None
         return features
 
     def token_ids(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """Token ids int64 ``[N, L]`` of N texts."""
         ids: npt.NDArray[np.int64] = self.tokenize(texts)
         return ids
+
+    def word_mask(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which tokens of ids int64 ``[N, L]`` are neither start nor end nor padding."""
+        return word_mask(ids, self.tokenize.tokenizer)
 
     @no_gradient
     def token_embeddings(self, ids: npt.NDArray[np.int64]) -> Floats:

@@ -10,8 +10,9 @@ what the class token pays itself and the registers, to one where a pooling head 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -35,7 +36,11 @@ from needlepoint.errors import UsageError
 from needlepoint.parts import DenseFeatures, EncoderCard, Floats, ImageFeatures
 from needlepoint.picture import Pixels
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 _WANTS = frozenset({"tokens", "attention", "received", "pooling", "final", "joint", "length"})
+_DENSE_WANTS = frozenset({"joint", "values"})
 
 #: window means projected at a time: thousands of windows must not widen into gigabytes
 _PROJECTED = 4096
@@ -88,6 +93,49 @@ class TorchViT(OnTorch, EncodesImages):
         super().__init__(card, device, threads)
         self.preprocess = preprocess
         self.tower = tower
+        self._stride = tower.patch
+
+    def resized(self, height: int, width: int, stride: int = 0) -> Self:
+        """The same weights on pictures squashed to ``height`` times ``width`` pixels.
+
+        Position embeddings are interpolated (bicubic) unless the grid has the shape of training;
+        an equal number of patches in another shape is interpolated too.
+
+        Args:
+            height, width: in pixels, at least one patch each.
+            stride: pixels between patches; the patch size by default. Less than that makes
+                patches overlap, which needs a tower of open_clip's own. The grid is
+                ``(side - patch) // stride + 1`` in each direction.
+
+        Raises:
+            UsageError: a size or stride that gives no patch, or a tower that takes no stride.
+        """
+        patch = self.tower.patch
+        stride = stride or patch
+        if min(height, width) < patch or stride < 1:
+            raise UsageError(
+                f"size {height}x{width}, stride {stride}: the sides must be at least {patch} "
+                "(one patch), the stride at least 1"
+            )
+        other = copy(self)
+        if stride != patch:
+            if not hasattr(self.tower, "strided"):
+                raise UsageError(
+                    f"stride {stride}: {self.card.address} can only have patches of {patch} side "
+                    "by side; open_clip's own image towers take a stride"
+                )
+            other.tower = self.tower.strided(stride)
+        other._stride = stride
+        other.preprocess = replace(self.preprocess, size=height, width=width, rule="squash")
+        seen = {"height": height, "width": width, "stride": stride}
+        other.card = replace(
+            self.card, input_size=height, resize="squash", extra={**self.card.extra, **seen}
+        )
+        return other
+
+    def _grid(self, tensor: Any) -> tuple[int, int]:
+        rows, cols = ((side - self.tower.patch) // self._stride + 1 for side in tensor.shape[-2:])
+        return rows, cols
 
     @no_gradient
     def image_features(
@@ -110,8 +158,7 @@ class TorchViT(OnTorch, EncodesImages):
         tower = self.tower
         chosen = block_index(block, len(tower.blocks))
         tensor = self.tensor(self.preprocess.batch(pictures))
-        rows, cols = (side // tower.patch for side in tensor.shape[-2:])
-        features = ImageFeatures(vector=np.empty(0, np.float32), grid=(rows, cols))
+        features = ImageFeatures(vector=np.empty(0, np.float32), grid=self._grid(tensor))
         tokens, context = tower.embed(tensor)
         for index, layer in enumerate(tower.blocks):
             before = tokens
@@ -137,24 +184,58 @@ class TorchViT(OnTorch, EncodesImages):
         return features
 
     @no_gradient
-    def dense_features(self, pixels: Pixels, *, long_side: int) -> DenseFeatures:
+    def dense_features(
+        self, pixels: Pixels, *, long_side: int, want: frozenset[str] = frozenset()
+    ) -> DenseFeatures:
         """One picture uint8 ``[H, W, 3]`` as a map of cells, one cell a patch.
 
         The picture is resized whole (no crop) to ``long_side`` pixels; position embeddings are
         interpolated to its grid. What a cell is, see ``docs/encoders.md``: CLIP and SigLIP use
         the value path of the attention that makes the vector, DINO its final patch tokens.
+
+        Args:
+            pixels: the picture.
+            long_side: in pixels; rounded to whole patches.
+            want: ``joint``, or ``values`` (which fills ``shares`` too); see ``DenseFeatures``.
         """
         if long_side < 1:
             raise UsageError(f"long_side: must be at least 1 pixel, received {long_side}")
+        check_wants(want, _DENSE_WANTS)
         tower = self.tower
+        if self._stride != tower.patch:
+            raise UsageError(f"stride {self._stride}: a map of cells needs patches side by side")
         tensor = self.tensor(self.preprocess.grid(pixels, long_side, tower.patch))
-        rows, cols = (side // tower.patch for side in tensor.shape[-2:])
+        rows, cols = self._grid(tensor)
         tokens, context = tower.embed(tensor)
         for layer in tower.blocks[:-1]:
             tokens = tower.run(layer, tokens, context)
-        cells = array(tower.cells(tokens, context)[0]).reshape(rows, cols, -1)
+
+        def placed(made: Any) -> Floats:
+            return array(made[0]).reshape(rows, cols, -1)
+
+        values = tower.values(tokens, context)
         height, width = pixels.shape[:2]
-        return DenseFeatures(cells, width / cols, height / rows, width, height)
+        features = DenseFeatures(
+            placed(tower.merge(values)), width / cols, height / rows, width, height
+        )
+        if want:
+            after = tower.run(tower.blocks[-1], tokens, context)
+        if "joint" in want:
+            features.joint = placed(tower.joint(tower.final(after)))
+        if "values" in want:
+            features.values = placed(values)
+            features.shares = placed(tower.pooling(tokens, after, context).transpose(1, 2))
+        return features
+
+    @no_gradient
+    def merge(self, values: Floats) -> Floats:
+        """Values float32 ``[..., K]``, pooled within each head, to means of cells ``[..., C]``.
+
+        What ``project`` takes; ``values`` and the shares to pool them by are in the map.
+        """
+        rows = np.asarray(values, np.float32).reshape(-1, values.shape[-1])
+        flat = array(self.tower.merge(self.tensor(rows)))
+        return flat.reshape(*values.shape[:-1], flat.shape[-1])
 
     @no_gradient
     def project(self, means: Floats, space: str) -> Floats:
@@ -179,9 +260,11 @@ class TorchLook(TorchViT):
     question is asked with both (``query_features``).
     """
 
-    def dense_features(self, pixels: Pixels, *, long_side: int) -> DenseFeatures:
+    def dense_features(
+        self, pixels: Pixels, *, long_side: int, want: frozenset[str] = frozenset()
+    ) -> DenseFeatures:
         """As ``TorchViT.dense_features``; the cells are in the space already: ``lead`` is set."""
-        features = super().dense_features(pixels, long_side=long_side)
+        features = super().dense_features(pixels, long_side=long_side, want=want)
         return replace(features, lead=features.cells)
 
     @no_gradient
