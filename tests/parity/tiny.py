@@ -135,10 +135,15 @@ def _save(folder: Path, model: torch.nn.Module) -> Path:
 
 
 _SHAPE = {"hidden_size": WIDTH, "num_hidden_layers": 3, "num_attention_heads": 4}
-_VISION = {**_SHAPE, "image_size": SIZE, "patch_size": PATCH}
 
 
-def hf_clip(folder: Path, act: str = "gelu", legacy_eos: bool = False) -> Path:
+def _vision(size: int, layers: int) -> dict[str, int]:
+    return {**_SHAPE, "num_hidden_layers": layers, "image_size": size, "patch_size": PATCH}
+
+
+def hf_clip(
+    folder: Path, act: str = "gelu", legacy_eos: bool = False, size: int = SIZE, layers: int = 3
+) -> Path:
     from transformers import CLIPConfig, CLIPModel
 
     folder.mkdir(parents=True)
@@ -148,17 +153,17 @@ def hf_clip(folder: Path, act: str = "gelu", legacy_eos: bool = False) -> Path:
     config = CLIPConfig(
         text_config={**_SHAPE, **shape, "vocab_size": vocabulary, "max_position_embeddings": 77,
                      "eos_token_id": ends, "bos_token_id": vocabulary - 2, "pad_token_id": 1},
-        vision_config={**_VISION, **shape}, projection_dim=DIM,
+        vision_config={**_vision(size, layers), **shape}, projection_dim=DIM,
     )  # fmt: skip
     _processor(
-        folder, "CLIPImageProcessor", size={"shortest_edge": SIZE}, do_center_crop=True,
-        crop_size={"height": SIZE, "width": SIZE}, resample=3,
+        folder, "CLIPImageProcessor", size={"shortest_edge": size}, do_center_crop=True,
+        crop_size={"height": size, "width": size}, resample=3,
         image_mean=[0.48, 0.46, 0.41], image_std=[0.27, 0.26, 0.28],
     )  # fmt: skip
     return _save(folder, CLIPModel(config))
 
 
-def hf_siglip(folder: Path, second: bool = False) -> Path:
+def hf_siglip(folder: Path, second: bool = False, size: int = SIZE, layers: int = 3) -> Path:
     """SigLIP, or SigLIP 2 of fixed resolution: the same modules with Gemma's tokenizer."""
     from transformers import SiglipConfig, SiglipModel
 
@@ -169,62 +174,65 @@ def hf_siglip(folder: Path, second: bool = False) -> Path:
         text_config={**_SHAPE, **shape, "vocab_size": vocabulary, "max_position_embeddings": 64,
                      "projection_size": WIDTH, "pad_token_id": 1, "eos_token_id": 1,
                      "bos_token_id": 2},
-        vision_config={**_VISION, **shape},
+        vision_config={**_vision(size, layers), **shape},
     )  # fmt: skip
     _processor(
-        folder, "SiglipImageProcessor", size={"height": SIZE, "width": SIZE},
+        folder, "SiglipImageProcessor", size={"height": size, "width": size},
         resample=2 if second else 3, image_mean=[0.5] * 3, image_std=[0.5] * 3,
     )  # fmt: skip
     return _save(folder, SiglipModel(config))
 
 
-def hf_dino(folder: Path, kind: str) -> Path:
+def hf_dino(folder: Path, kind: str, size: int = SIZE, layers: int = 3) -> Path:
     """``dinov2``, ``dinov2_with_registers`` or ``dinov3_vit``."""
     import transformers
 
     folder.mkdir(parents=True)
     if kind == "dinov3_vit":
         config = transformers.DINOv3ViTConfig(
-            **_VISION, intermediate_size=128, num_register_tokens=4
+            **_vision(size, layers), intermediate_size=128, num_register_tokens=4
         )
         model = transformers.DINOv3ViTModel(config)
         _processor(
-            folder, "DINOv3ViTImageProcessor", size={"height": SIZE, "width": SIZE}, resample=2,
+            folder, "DINOv3ViTImageProcessor", size={"height": size, "width": size}, resample=2,
             image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225],
         )  # fmt: skip
         return _save(folder, model)
-    shape = {**_VISION, "mlp_ratio": 2}
+    shape = {**_vision(size, layers), "mlp_ratio": 2}
     if kind == "dinov2":
         model = transformers.Dinov2Model(transformers.Dinov2Config(**shape))
     else:
         config = transformers.Dinov2WithRegistersConfig(**shape, num_register_tokens=4)
         model = transformers.Dinov2WithRegistersModel(config)
     _processor(
-        folder, "BitImageProcessor", size={"shortest_edge": 74}, do_center_crop=True,
-        crop_size={"height": SIZE, "width": SIZE}, resample=3,
+        folder, "BitImageProcessor", size={"shortest_edge": size + 10}, do_center_crop=True,
+        crop_size={"height": size, "width": size}, resample=3,
         image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225],
     )  # fmt: skip
     return _save(folder, model)
 
 
-def small_timm_siglip() -> str:
+def small_timm_siglip(size: int = SIZE, layers: int = 3) -> str:
     """timm's SigLIP ViT, which has no small variant of its own, registered at a small size."""
     import timm
     from timm.models.vision_transformer import _create_vision_transformer
 
-    def vit_small_test_siglip(pretrained: bool = False, **kwargs: object) -> torch.nn.Module:
-        shape = {"patch_size": PATCH, "img_size": SIZE, "embed_dim": WIDTH, "depth": 3}
+    name = f"vit_small_test_siglip_{size}_{layers}"
+
+    def made(pretrained: bool = False, **kwargs: object) -> torch.nn.Module:
+        shape = {"patch_size": PATCH, "img_size": size, "embed_dim": WIDTH, "depth": layers}
         shape |= {"num_heads": 4, "class_token": False, "global_pool": "map"}
         return _create_vision_transformer(
             "vit_base_patch16_siglip_224", pretrained=pretrained, **{**shape, **kwargs}
         )
 
-    if not timm.is_model("vit_small_test_siglip"):
-        timm.models.register_model(vit_small_test_siglip)
-    return "vit_small_test_siglip"
+    if not timm.is_model(name):
+        made.__name__ = name
+        timm.models.register_model(made)
+    return name
 
 
-def small_timm_clip(registers: int = 0) -> str:
+def small_timm_clip(registers: int = 0, size: int = SIZE, layers: int = 3) -> str:
     """timm's CLIP ViT (class token, norm before the blocks) registered at a small size.
 
     With registers it also has norms of queries and keys, layer scale, and prefix tokens without
@@ -233,10 +241,10 @@ def small_timm_clip(registers: int = 0) -> str:
     import timm
     from timm.models.vision_transformer import _create_vision_transformer
 
-    name = f"vit_small_test_clip_{registers}"
+    name = f"vit_small_test_clip_{registers}_{size}_{layers}"
 
     def made(pretrained: bool = False, **kwargs: object) -> torch.nn.Module:
-        shape = {"patch_size": PATCH, "img_size": SIZE, "embed_dim": WIDTH, "depth": 3}
+        shape = {"patch_size": PATCH, "img_size": size, "embed_dim": WIDTH, "depth": layers}
         shape |= {"num_heads": 4, "pre_norm": True}
         if registers:
             shape |= {"reg_tokens": registers, "no_embed_class": True, "init_values": 0.5}
@@ -252,7 +260,13 @@ def small_timm_clip(registers: int = 0) -> str:
 
 
 def open_clip_folder(
-    folder: Path, *, quick_gelu: bool = False, siglip: bool = False, timm: int | None = None
+    folder: Path,
+    *,
+    quick_gelu: bool = False,
+    siglip: bool = False,
+    timm: int | None = None,
+    size: int = SIZE,
+    layers: int = 3,
 ) -> Path:
     """open_clip's local-dir format: a CLIP with its own ViT, or SigLIP with timm's ViT.
 
@@ -267,8 +281,8 @@ def open_clip_folder(
     text = {"width": WIDTH, "heads": 4, "layers": 3}
     if siglip:
         vocabulary = gemma_tokenizer(folder, 64)
-        name = small_timm_siglip()
-        vision = {"image_size": SIZE, "timm_model_name": name, "timm_model_pretrained": False,
+        name = small_timm_siglip(size, layers)
+        vision = {"image_size": size, "timm_model_name": name, "timm_model_pretrained": False,
                   "timm_pool": "map", "timm_proj": "none"}  # fmt: skip
         text |= {"context_length": 64, "vocab_size": vocabulary, "hf_tokenizer_name": "tiny",
                  "tokenizer_kwargs": {"clean": "canonicalize"}, "no_causal_mask": True,
@@ -278,12 +292,12 @@ def open_clip_folder(
         preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic",
                       "resize_mode": "squash"}  # fmt: skip
     else:
-        vision = {"image_size": SIZE, "patch_size": PATCH, "width": WIDTH, "layers": 3,
+        vision = {"image_size": size, "patch_size": PATCH, "width": WIDTH, "layers": layers,
                   "head_width": 16}  # fmt: skip
         text |= {"context_length": 77, "vocab_size": 49408}
         if timm is not None:
-            name = small_timm_clip(timm)
-            vision = {"image_size": SIZE, "timm_model_name": name, "timm_model_pretrained": False,
+            name = small_timm_clip(timm, size, layers)
+            vision = {"image_size": size, "timm_model_name": name, "timm_model_pretrained": False,
                       "timm_pool": "token", "timm_proj": None}  # fmt: skip
         config = {"embed_dim": DIM, "quick_gelu": quick_gelu, "vision_cfg": vision,
                   "text_cfg": text}  # fmt: skip
