@@ -15,7 +15,7 @@ import pytest
 import needlepoint.methods
 from needlepoint.errors import UsageError
 from needlepoint.methods import card as registry
-from needlepoint.methods.card import find_method, list_methods, register
+from needlepoint.methods.card import describer_of, find_method, list_methods, register, suits
 from needlepoint.regions.recipe import Recipe
 
 FOLDER = Path(needlepoint.methods.__path__[0])
@@ -140,3 +140,31 @@ def test_every_public_name_is_there():
     assert set(package.__all__) == set(dir(package))
     with pytest.raises(AttributeError, match="nonsense"):
         _ = package.nonsense
+
+
+@pytest.mark.parametrize(
+    ("method", "recipe", "fits"),
+    [
+        ("whole", "dense:32@1x", True),
+        ("hard-max", "lare:n=7", True),
+        ("dense", "dense:8@2x+map", True),
+        ("dense:8", "dense:8@1x+map", True),
+        ("dense:8", "dense:32@1x", False),
+        ("dense", "windows:9", False),
+        ("lare", "none", False),
+        ("lare", "lare:n=7,tau=0.1", True),
+        ("lare:n=7", "lare:n=7,tau=0.1", True),
+        ("lare:tau=0.3,n=7", "lare:n=7", True),
+        ("lare:tau=0.3", "lare", True),
+        ("lare:tau=0.3", "lare:n=7", False),
+        ("lare:n=5", "lare", True),  # as the default
+        ("grid:fusion=best", "grid", True),
+    ],
+)
+def test_a_library_suits_a_method_by_what_shaped_its_vectors(method, recipe, fits):
+    assert suits(method, recipe) is fits
+
+
+def test_a_method_whose_name_begins_like_a_policy_is_no_policy():
+    with pytest.raises(UsageError, match="unknown method 'dense-nothing'"):
+        describer_of("dense-nothing:n=3")

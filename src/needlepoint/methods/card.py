@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import importlib
 import pkgutil
-import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,9 +13,10 @@ from importlib.metadata import entry_points
 from typing import Any, Literal, Protocol
 
 from needlepoint.errors import UsageError
+from needlepoint.methods.options import without
 from needlepoint.parts import Encoder, EncoderCard, Floats
 from needlepoint.regions.describe import Describer, PolicyDescriber
-from needlepoint.regions.recipe import Recipe
+from needlepoint.regions.recipe import Recipe, is_policy
 from needlepoint.search.fusion import BEST, Fusion
 
 Evidence = Literal["authors' code", "paper's equations", "own reading", "own"]
@@ -83,12 +83,15 @@ class Method:
     ``describer`` makes one from the options of a recipe (the text behind ``NAME:``), None where
     the region policies of ``index --regions`` serve; ``fusion`` tells how whole and regions make a
     score, for an encoder and the options; ``asks`` is None where the text tower alone serves.
+    ``when_asked`` names the options that change no vector: a question may give them another value
+    than the library was indexed with.
     """
 
     card: MethodCard
     describer: Callable[[str], Describer] | None = None
     fusion: Callable[[str, EncoderCard], Fusion] = lambda options, card: BEST
     asks: Asks | None = None
+    when_asked: tuple[str, ...] = ()
 
 
 _METHODS: dict[str, Method] = {}
@@ -140,15 +143,55 @@ def describer_of(recipe: str) -> Describer:
         >>> describer_of("windows:9").recipe
         'windows:9'
     """
-    name, _, options = recipe.partition(":")
-    if re.match(r"(none|dense|windows)\b", recipe):
+    if is_policy(recipe):
         return PolicyDescriber(Recipe.parse(recipe))
+    name, _, options = recipe.partition(":")
     method = find_method(name)
     if method.describer is None:
         raise UsageError(
-            f"method {name} keeps nothing of its own: index with --regions {method.card.recipe}."
+            f"method {name} keeps nothing of its own: it searches libraries indexed for "
+            f"{method.card.recipe}. Index with --regions or with another method."
         )
     return method.describer(options)
+
+
+def same_vectors(one: str, other: str) -> bool:
+    """Whether two recipes keep the same of every picture: they differ only in ``when_asked``.
+
+    Example:
+        >>> same_vectors("dense:32@1x", "dense:32@1x+map"), same_vectors("windows:9", "windows:4")
+        (True, False)
+    """
+    return _lasting(one) == _lasting(other)
+
+
+def suits(method: str, recipe: str) -> bool:
+    """Whether vectors of a recipe can be searched with a method, ``NAME`` or ``NAME:options``.
+
+    A name takes whatever options the vectors were made with; options that are given must agree.
+
+    Raises:
+        UsageError: no such method, or options that cannot be understood.
+
+    Example:
+        >>> suits("windows", "windows:9"), suits("windows:4", "windows:9"), suits("whole", "none")
+        (True, False, True)
+    """
+    name, _, options = method.partition(":")
+    found = find_method(name)
+    if not fnmatch.fnmatchcase(recipe, found.card.recipe):
+        return False
+    if not options or (found.describer is None and not is_policy(method)):
+        return True
+    return same_vectors(describer_of(method).recipe, recipe)
+
+
+def _lasting(recipe: str) -> str:
+    """A recipe without what changes no vector."""
+    if is_policy(recipe):
+        return recipe.removesuffix("+map")
+    name, _, options = recipe.partition(":")
+    return f"{name}:{without(options, find_method(name).when_asked)}"
 
 
 def _load() -> None:

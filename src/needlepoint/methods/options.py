@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import fields
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
@@ -58,6 +59,18 @@ def write_options(options: _Dataclass) -> str:
             text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
             told.append(f"{field.name}={text.replace(',', ',,')}")
     return ",".join(told)
+
+
+def without(options: str, keys: Container[str]) -> str:
+    """The options less those of some keys.
+
+    Example:
+        >>> without("n=5,tau=0.2", {"tau"})
+        'n=5'
+    """
+    pairs = options.replace(",,", "\0").split(",")
+    kept = [pair for pair in pairs if pair.partition("=")[0].strip() not in keys]
+    return ",".join(kept).replace("\0", ",,")
 
 
 def recipe_text(method: str, options: _Dataclass) -> str:

@@ -16,6 +16,16 @@ LONG_SIDE: dict[str, int] = {"1x": 1024, "2x": 2048}
 """Long side in pixels of the dense pass of each detail."""
 
 
+def is_policy(recipe: str) -> bool:
+    """Whether a recipe names a region policy, not a method.
+
+    Example:
+        >>> is_policy("dense:32@1x"), is_policy("dense-text:n=9")
+        (True, False)
+    """
+    return re.match(r"(none|dense|windows)(?![\w-])", recipe) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """``kind`` ``none``, ``dense`` or ``windows``; ``count`` regions; ``detail`` ``1x`` or ``2x``.

@@ -78,5 +78,6 @@ CARD = register(
         ),
         describer=describer,
         fusion=lambda options, card: read(options).how(),
+        when_asked=("fusion", "tau"),
     )
 )

@@ -81,5 +81,6 @@ CARD = register(
         ),
         describer=describer,
         fusion=lambda options, card: read(options).how(),
+        when_asked=("fusion", "tau"),
     )
 )

@@ -294,5 +294,6 @@ CARD = register(
         ),
         describer=lambda options: LareDescriber(read(options)),
         fusion=gate,
+        when_asked=("tau",),
     )
 )
