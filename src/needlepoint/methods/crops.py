@@ -6,24 +6,30 @@ from dataclasses import dataclass
 from typing import Literal
 
 from needlepoint.errors import UsageError
+from needlepoint.methods.fine_grained import lare
+from needlepoint.parts import EncoderCard
 from needlepoint.search.fusion import BEST, Fusion
 
 
 @dataclass(frozen=True)
 class CropOptions:
-    """``fusion`` is ``gated`` (LARE, eq. 4, below ``tau``) or ``best`` (the highest score)."""
+    """``fusion`` is ``gated`` (LARE, eq. 4, below ``tau``) or ``best`` (the highest score).
+
+    ``tau`` is a number, or ``auto`` for what LARE takes for the encoder.
+    """
 
     fusion: Literal["gated", "best"] = "gated"
-    tau: float = 0.25
+    tau: str = "auto"
 
-    def how(self) -> Fusion:
-        """The fusion these options name.
+    def how(self, card: EncoderCard) -> Fusion:
+        """The fusion these options name, for an encoder.
 
-        Example:
-            >>> CropOptions(tau=0.2).how()
-            Fusion(kind='gated', tau=0.2, gain=2.0, cap=0.5)
+        Raises:
+            UsageError: ``tau`` is neither auto nor a number.
         """
-        return BEST if self.fusion == "best" else Fusion("gated", tau=self.tau)
+        if self.fusion == "best":
+            return BEST
+        return Fusion("gated", tau=lare.Options(tau=self.tau).threshold(card))
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:

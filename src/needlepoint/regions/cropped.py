@@ -30,13 +30,15 @@ class CropDescriber:
     """The whole picture and the crops that ``propose`` names, each through the encoder.
 
     A crop with a side below ``min_side`` pixels of the original is dropped with its box, so that
-    vectors and boxes stay aligned. The encoder sees all of a crop: where it would cut a square
-    out of the middle, the crop is squeezed to a square first (bicubic).
+    vectors and boxes stay aligned. A crop is squeezed to the square the encoder sees (bicubic),
+    as LARE does, so that nothing of it is cut away; ``squeeze`` False leaves it to an encoder that
+    takes any shape.
     """
 
     recipe: str
     propose: Propose
     min_side: float = MIN_SIDE
+    squeeze: bool = True
 
     def side(self, card: EncoderCard) -> int:
         """0: crops are cut from the full size."""
@@ -48,10 +50,13 @@ class CropDescriber:
             self._kept(boxes, picture)
             for boxes, picture in zip(self.propose(encoder, pictures), pictures, strict=True)
         ]
+        card = encoder.card
+        squeeze = self.squeeze or card.resize != "dense"
         views: list[Pixels] = []
         for picture, boxes in zip(pictures, proposed, strict=True):
             views.append(picture.pixels)
-            views += [all_seen(cut_box(picture, box), encoder.card) for box in boxes]
+            crops = [cut_box(picture, box) for box in boxes]
+            views += [squeezed(crop, card.input_size) for crop in crops] if squeeze else crops
         vectors = encode_all(encoder, views)
         found, start = [], 0
         for boxes in proposed:
@@ -86,12 +91,8 @@ def cut_box(picture: Picture, box: Floats) -> Pixels:
     return np.ascontiguousarray(picture.pixels[top:bottom, left:right])
 
 
-def all_seen(crop: Pixels, card: EncoderCard) -> Pixels:
-    """The crop such that an encoder that cuts a square out of the middle loses nothing of it."""
-    height, width = crop.shape[:2]
-    if card.resize != "shortest-crop" or height == width:
-        return crop
-    side = card.input_size
+def squeezed(crop: Pixels, side: int) -> Pixels:
+    """A crop as a square of ``side`` pixels (bicubic), whatever its shape."""
     return np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC))
 
 

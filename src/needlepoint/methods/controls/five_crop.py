@@ -70,14 +70,14 @@ CARD = register(
             parameters={
                 "share": "0.5 of each side (ours: the corners then cover the picture)",
                 "fusion": "gated as LARE's, or best",
-                "tau": "0.25, as LARE's",
+                "tau": "as LARE's",
             },
             disagreements=(
                 "The source averages class scores over crops; here the best crop may answer.",
             ),
         ),
         describer=describer,
-        fusion=lambda options, card: read(options).how(),
+        fusion=lambda options, card: read(options).how(card),
         when_asked=("fusion", "tau"),
     )
 )

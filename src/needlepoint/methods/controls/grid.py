@@ -76,11 +76,11 @@ CARD = register(
             parameters={
                 "n": "3 (ours)",
                 "fusion": "gated as LARE's, or best",
-                "tau": "0.25, as LARE's",
+                "tau": "as LARE's",
             },
         ),
         describer=describer,
-        fusion=lambda options, card: read(options).how(),
+        fusion=lambda options, card: read(options).how(card),
         when_asked=("fusion", "tau"),
     )
 )

@@ -84,11 +84,11 @@ CARD = register(
                 "n": "5, as LARE's",
                 "seed": "0; the draw also hangs on the pixels",
                 "fusion": "gated as LARE's, or best",
-                "tau": "0.25, as LARE's",
+                "tau": "as LARE's",
             },
         ),
         describer=describer,
-        fusion=lambda options, card: read(options).how(),
+        fusion=lambda options, card: read(options).how(card),
         when_asked=("fusion", "tau"),
     )
 )
