@@ -256,8 +256,20 @@ class DenseEncoder(Encoder, Protocol):
 
 
 @runtime_checkable
-class WindowEncoder(Encoder, Protocol):
-    """A dense encoder whose windows can also be pooled by the attention that makes the vector."""
+class VitEncoder(Encoder, Protocol):
+    """A Vision Transformer that can be run at other sizes and whose values can be pooled anew."""
+
+    def image_features(
+        self,
+        pictures: Sequence[Pixels],
+        *,
+        want: frozenset[str] = frozenset(),
+        block: int = -1,
+        size: tuple[int, int] | None = None,
+        stride: int = 0,
+    ) -> ImageFeatures:
+        """As ``Encoder``; ``size`` (height, width) and ``stride`` of patches in pixels."""
+        ...
 
     def dense_features(
         self, pixels: Pixels, *, long_side: int, want: frozenset[str] = frozenset()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -216,17 +218,19 @@ def test_positions_are_resized_wherever_the_shape_differs(tiny):
         rows = wide.flatten(2)[0].T if grid != (4, 4) else table[1:]
         visual.positional_embedding = torch.nn.Parameter(torch.cat((table[:1], rows)))
         visual.conv1.stride = (step, step)
-        view = encoder.resized(height, width, stride)
-        pixels = view.preprocess.batch(pictures(2))
+        rule = replace(encoder.preprocess, size=height, width=width, rule="squash")
+        pixels = rule.batch(pictures(2))
         assert pixels.shape == (2, 3, height, width)
         with torch.inference_mode():
             expected = unit(visual(torch.from_numpy(pixels)))
-        features = view.image_features(pictures(2), want=frozenset({"pooling"}))
+        features = encoder.image_features(
+            pictures(2), want=frozenset({"pooling"}), size=(height, width), stride=stride
+        )
         np.testing.assert_allclose(features.vector, expected, atol=NEAR, rtol=0)
         assert features.grid == grid
         assert features.pooling.shape == (2, 4, grid[0] * grid[1])
-        assert view.card.fingerprint() != encoder.card.fingerprint()
-    same = encoder.resized(64, 64).image_features([p[:64, :64] for p in pictures(1)]).vector
+    square = [p[:64, :64] for p in pictures(1)]
+    same = encoder.image_features(square, size=(64, 64), stride=16).vector
     np.testing.assert_allclose(same, encoder.encode_image([pictures(1)[0][:64, :64]]), atol=1e-6)
 
 
@@ -236,28 +240,28 @@ def test_hf_models_on_a_grid_that_is_not_square(tiny, name):
 
     maker, options = FAMILIES[name]
     folder = tiny(maker, **options)
-    view = open_encoder(f"hf:{folder}").resized(96, 32)
+    encoder = open_encoder(f"hf:{folder}")
+    rule = replace(encoder.preprocess, size=96, width=32, rule="squash")
     theirs = AutoModel.from_pretrained(folder).eval()
-    pixels = torch.from_numpy(view.preprocess.batch(pictures(2)))
+    pixels = torch.from_numpy(rule.batch(pictures(2)))
     with torch.inference_mode():
         if name.startswith("dino"):
             told = theirs(pixel_values=pixels).pooler_output
         else:
             told = theirs.get_image_features(pixel_values=pixels, interpolate_pos_encoding=True)
             told = getattr(told, "pooler_output", told)
-    np.testing.assert_allclose(view.encode_image(pictures(2)), unit(told), atol=NEAR, rtol=0)
+    ours = encoder.image_features(pictures(2), size=(96, 32)).vector
+    np.testing.assert_allclose(ours, unit(told), atol=NEAR, rtol=0)
 
 
 def test_sizes_and_strides_that_cannot_be_are_refused(tiny):
     clip = opened(tiny, "open-clip")
     with pytest.raises(UsageError, match="at least 16"):
-        clip.resized(8, 64)
-    with pytest.raises(UsageError, match="stride at least 1"):
-        clip.resized(64, 64, -2)
-    with pytest.raises(UsageError, match="open_clip's own image towers take a stride"):
-        opened(tiny, "hf-clip").resized(64, 64, 8)
-    with pytest.raises(UsageError, match="patches side by side"):
-        clip.resized(64, 64, 8).dense_features(pictures(1)[0], long_side=64)
+        clip.image_features(pictures(1), size=(8, 64))
+    with pytest.raises(UsageError, match="allows 1 or more"):
+        clip.image_features(pictures(1), stride=-2)
+    with pytest.raises(UsageError, match="the patch size only; open_clip's own"):
+        opened(tiny, "hf-clip").image_features(pictures(1), stride=8)
     with pytest.raises(UsageError, match=r"allowed: \['joint', 'values'\]"):
         clip.dense_features(pictures(1)[0], long_side=64, want=frozenset({"tokens"}))
 
@@ -266,8 +270,7 @@ def test_maps_hold_values_shares_and_joint_tokens(encoder):
     """On the square of training they are what ``image_features`` tells of the same pixels."""
     picture = np.ascontiguousarray(pictures(3)[2][:64, :64])
     dense = encoder.dense_features(picture, long_side=64, want=frozenset({"joint", "values"}))
-    view = encoder.resized(64, 64)
-    whole = view.image_features([picture], want=frozenset({"joint", "pooling"}))
+    whole = encoder.image_features([picture], want=frozenset({"joint", "pooling"}), size=(64, 64))
     np.testing.assert_allclose(dense.joint.reshape(16, -1), whole.joint[0], atol=1e-4)
     np.testing.assert_allclose(dense.shares.reshape(16, 4).T, whole.pooling[0], atol=1e-5)
     np.testing.assert_allclose(encoder.merge(dense.values), dense.cells, atol=1e-5)

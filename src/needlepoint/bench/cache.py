@@ -104,13 +104,14 @@ def remembering(
         *,
         want: frozenset[str] = frozenset(),
         block: int = -1,
+        **more: Any,
     ) -> ImageFeatures:
-        how = f"image {'+'.join(sorted(want))} {block}"
+        how = f"image {'+'.join(sorted(want))} {block}{_told(more)}"
         keys = [f"{how} {pixel_digest(pixels)}" for pixels in pictures]
 
         def make(places: list[int]) -> ImageFeatures:
             chosen = [pictures[i] for i in places]
-            return encoder.image_features(chosen, want=want, block=block)
+            return encoder.image_features(chosen, want=want, block=block, **more)
 
         return _kept_rows(store, keys, make, ImageFeatures)
 
@@ -127,16 +128,24 @@ def remembering(
 
         return _kept_rows(store, keys, make, TextFeatures)
 
-    def dense_features(self: Any, pixels: Pixels, *, long_side: int) -> DenseFeatures:
-        key = f"dense {long_side} {pixel_digest(pixels)}"
+    def dense_features(self: Any, pixels: Pixels, *, long_side: int, **more: Any) -> DenseFeatures:
+        key = f"dense {long_side}{_told(more)} {pixel_digest(pixels)}"
         held = store.get([key])[0]
         if held is not None:
             return DenseFeatures(**_unpack(held))
-        made: DenseFeatures = encoder.dense_features(pixels, long_side=long_side)  # type: ignore[attr-defined]
+        made: DenseFeatures = encoder.dense_features(pixels, long_side=long_side, **more)  # type: ignore[attr-defined]
         store.put([(key, _pack({f.name: getattr(made, f.name) for f in fields(made)}))])
         return made
 
     return with_methods(encoder, (image_features, text_features, dense_features)), store
+
+
+def _told(more: dict[str, Any]) -> str:
+    """Further arguments as part of a key; sets in order."""
+    return "".join(
+        f" {name}={sorted(value) if isinstance(value, frozenset) else value}"
+        for name, value in sorted(more.items())
+    )
 
 
 def pixel_digest(pixels: Pixels) -> str:

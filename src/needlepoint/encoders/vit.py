@@ -10,9 +10,8 @@ what the class token pays itself and the registers, to one where a pooling head 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,9 +34,6 @@ from needlepoint.encoders.towers import ImageTower, TextTower, Tokenize
 from needlepoint.errors import UsageError
 from needlepoint.parts import DenseFeatures, EncoderCard, Floats, ImageFeatures
 from needlepoint.picture import Pixels
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 _WANTS = frozenset({"tokens", "attention", "received", "pooling", "final", "joint", "length"})
 _DENSE_WANTS = frozenset({"joint", "values"})
@@ -93,53 +89,16 @@ class TorchViT(OnTorch, EncodesImages):
         super().__init__(card, device, threads)
         self.preprocess = preprocess
         self.tower = tower
-        self._stride = tower.patch
-
-    def resized(self, height: int, width: int, stride: int = 0) -> Self:
-        """The same weights on pictures squashed to ``height`` times ``width`` pixels.
-
-        Position embeddings are interpolated (bicubic) unless the grid has the shape of training;
-        an equal number of patches in another shape is interpolated too.
-
-        Args:
-            height, width: in pixels, at least one patch each.
-            stride: pixels between patches; the patch size by default. Less than that makes
-                patches overlap, which needs a tower of open_clip's own. The grid is
-                ``(side - patch) // stride + 1`` in each direction.
-
-        Raises:
-            UsageError: a size or stride that gives no patch, or a tower that takes no stride.
-        """
-        patch = self.tower.patch
-        stride = stride or patch
-        if min(height, width) < patch or stride < 1:
-            raise UsageError(
-                f"size {height}x{width}, stride {stride}: the sides must be at least {patch} "
-                "(one patch), the stride at least 1"
-            )
-        other = copy(self)
-        if stride != patch:
-            if not hasattr(self.tower, "strided"):
-                raise UsageError(
-                    f"stride {stride}: {self.card.address} can only have patches of {patch} side "
-                    "by side; open_clip's own image towers take a stride"
-                )
-            other.tower = self.tower.strided(stride)
-        other._stride = stride
-        other.preprocess = replace(self.preprocess, size=height, width=width, rule="squash")
-        seen = {"height": height, "width": width, "stride": stride}
-        other.card = replace(
-            self.card, input_size=height, resize="squash", extra={**self.card.extra, **seen}
-        )
-        return other
-
-    def _grid(self, tensor: Any) -> tuple[int, int]:
-        rows, cols = ((side - self.tower.patch) // self._stride + 1 for side in tensor.shape[-2:])
-        return rows, cols
 
     @no_gradient
     def image_features(
-        self, pictures: Sequence[Pixels], *, want: frozenset[str] = frozenset(), block: int = -1
+        self,
+        pictures: Sequence[Pixels],
+        *,
+        want: frozenset[str] = frozenset(),
+        block: int = -1,
+        size: tuple[int, int] | None = None,
+        stride: int = 0,
     ) -> ImageFeatures:
         """Vectors of N pictures uint8 ``[H, W, 3]``, and what ``want`` names of one block.
 
@@ -150,15 +109,23 @@ class TorchViT(OnTorch, EncodesImages):
                 block, whatever ``block`` says, ``pooling`` (``[N, H, P]``, one row of attention),
                 ``final`` (``[N, P, C]``), ``joint`` (``[N, P, D]``) and ``length`` (``[N]``).
             block: 0 is the first; negative counts from the last.
+            size: height and width in pixels that pictures are squashed to, in place of what the
+                card says. Position embeddings are interpolated (bicubic) unless the grid has the
+                shape of training; as many patches in another shape are interpolated too.
+            stride: pixels between patches; 0 for the patch size. Less makes patches overlap,
+                which needs a tower of open_clip's own. The grid is
+                ``(side - patch) // stride + 1`` in each direction.
 
         Raises:
-            UsageError: an unknown want or block.
+            UsageError: an unknown want or block, a size or stride that gives no patch, a tower
+                that takes no stride.
         """
         check_wants(want, _WANTS)
-        tower = self.tower
+        tower, stride = self._strided(stride), stride or self.tower.patch
         chosen = block_index(block, len(tower.blocks))
-        tensor = self.tensor(self.preprocess.batch(pictures))
-        features = ImageFeatures(vector=np.empty(0, np.float32), grid=self._grid(tensor))
+        tensor = self.tensor(self._preprocess(size).batch(pictures))
+        rows, cols = ((side - tower.patch) // stride + 1 for side in tensor.shape[-2:])
+        features = ImageFeatures(vector=np.empty(0, np.float32), grid=(rows, cols))
         tokens, context = tower.embed(tensor)
         for index, layer in enumerate(tower.blocks):
             before = tokens
@@ -183,6 +150,27 @@ class TorchViT(OnTorch, EncodesImages):
         features.vector = unit(pooled)
         return features
 
+    def _preprocess(self, size: tuple[int, int] | None) -> Preprocess:
+        if size is None:
+            return self.preprocess
+        if min(size) < self.tower.patch:
+            raise UsageError(
+                f"size: both sides must be at least {self.tower.patch} pixels (one patch), "
+                f"received {size[0]}x{size[1]}"
+            )
+        return replace(self.preprocess, size=size[0], width=size[1], rule="squash")
+
+    def _strided(self, stride: int) -> ImageTower:
+        if stride in (0, self.tower.patch):
+            return self.tower
+        if stride < 0 or not hasattr(self.tower, "strided"):
+            raise UsageError(
+                f"stride: received {stride}; {self.card.address} allows "
+                + ("1 or more" if stride < 0 else "the patch size only; open_clip's own towers any")
+            )
+        tower: ImageTower = self.tower.strided(stride)
+        return tower
+
     @no_gradient
     def dense_features(
         self, pixels: Pixels, *, long_side: int, want: frozenset[str] = frozenset()
@@ -202,10 +190,8 @@ class TorchViT(OnTorch, EncodesImages):
             raise UsageError(f"long_side: must be at least 1 pixel, received {long_side}")
         check_wants(want, _DENSE_WANTS)
         tower = self.tower
-        if self._stride != tower.patch:
-            raise UsageError(f"stride {self._stride}: a map of cells needs patches side by side")
         tensor = self.tensor(self.preprocess.grid(pixels, long_side, tower.patch))
-        rows, cols = self._grid(tensor)
+        rows, cols = (side // tower.patch for side in tensor.shape[-2:])
         tokens, context = tower.embed(tensor)
         for layer in tower.blocks[:-1]:
             tokens = tower.run(layer, tokens, context)
