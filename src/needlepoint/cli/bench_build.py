@@ -1,0 +1,170 @@
+"""The verbs that make benchmark data: bench build needle, fit, edges."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from needlepoint.errors import UsageError
+
+RECIPES = ("2d", "3d", "crowd-2d", "crowd-3d")
+SPLITS = ("train", "dev", "test", "fit")
+_FOLDER = click.argument("folder", type=click.Path(path_type=Path))
+_ROOTS = click.option(
+    "--root",
+    "roots",
+    multiple=True,
+    default=("/",),
+    show_default=True,
+    help="Folder that holds usr/share with the packages' files (again for more).",
+)
+
+
+@click.group("build")
+def build() -> None:
+    """Make benchmark sets from installed packages or your own pictures.
+
+    Needle scenes are made of the Debian packages tuxpaint-stamps-default, tuxpaint-data,
+    sweethome3d-furniture, openclipart-png, fonts-noto-color-emoji, mate-backgrounds,
+    plasma-workspace-wallpapers, lomiri-wallpapers-16.04 and lomiri-wallpapers-20.04: installed, or
+    unpacked with dpkg -x below a folder given by --root. What is made of them carries their
+    licences, which truth.json names.
+    """
+
+
+@build.command("needle")
+@click.argument("recipe", type=click.Choice(RECIPES))
+@_FOLDER
+@click.option(
+    "--split",
+    type=click.Choice(SPLITS),
+    default="dev",
+    show_default=True,
+    help="train only for crowds, fit only for 2d and 3d",
+)
+@click.option("--seed", type=int, default=20261121, show_default=True)
+@click.option("--count", type=int, help="Scenes, instead of the recipe's number.")
+@click.option("--views", type=click.Path(path_type=Path), help="Cache of renderings (3-D).")
+@click.option(
+    "--workers", type=int, default=1, show_default=True, help="Processes (crowds); same bytes."
+)
+@click.option("--option", "options", multiple=True, metavar="NAME=JSON", help="occlusion=0.4 …")
+@_ROOTS
+def needle(
+    recipe: str,
+    folder: Path,
+    split: str,
+    seed: int,
+    count: int | None,
+    views: Path | None,
+    workers: int,
+    options: tuple[str, ...],
+    roots: tuple[str, ...],
+) -> None:
+    """Scenes, questions and truth.json of one recipe and split; captions.jsonl for train.
+
+    \b
+    Examples:
+      needlepoint bench build needle crowd-2d OUT/crowd-2d-train --split train --count 3000
+      needlepoint bench build needle crowd-3d OUT/crowd-3d-test --split test --views OUT/views
+      needlepoint bench build needle 2d OUT/2d-dev --option occlusion=0.4
+    """
+    from needlepoint.bench.needle import build as build_scenes
+    from needlepoint.bench.needle import build_crowd, find_assets
+
+    changes = dict(_parsed(option) for option in options)
+    start = time.perf_counter()
+    if recipe.startswith("crowd-"):
+        truth = build_crowd(
+            recipe,
+            folder,
+            split=split,
+            seed=seed,
+            count=count,
+            roots=roots,
+            views=views,
+            workers=workers,
+            **changes,
+        )
+    else:
+        need = ("stamps" if recipe == "2d" else "models", "backgrounds")
+        truth = build_scenes(
+            recipe,
+            folder,
+            split=split,
+            seed=seed,
+            count=count,
+            views=views,
+            assets=find_assets(roots, need=need),
+            **changes,
+        )
+    _report(folder, start)
+    click.echo(
+        f"{len(truth.pictures)} pictures with "
+        f"{sum(len(picture.objects) for picture in truth.pictures)} things "
+        f"({len(truth.objects)} different), {len(truth.queries)} questions by picture with "
+        f"{truth.mean_positives:.2f} positives each, {len(truth.questions)} by words"
+    )
+
+
+@build.command("fit")
+@_FOLDER
+@click.option("--views", type=click.Path(path_type=Path), required=True)
+@click.option("--per-model", type=int, default=12, show_default=True)
+@_ROOTS
+def fit(folder: Path, views: Path, per_model: int, roots: tuple[str, ...]) -> None:
+    """Renderings of the models, and lists of stamps and photographs, of the split for fitting."""
+    from needlepoint.bench.needle import find_assets
+    from needlepoint.bench.needle.fit import build_fit
+
+    start = time.perf_counter()
+    truth = build_fit(folder, assets=find_assets(roots), views=views, per_model=per_model)
+    _report(folder, start)
+    click.echo(f"{len(truth.pictures)} renderings of {len(truth.objects)} models")
+
+
+@build.command("edges")
+@_FOLDER
+@click.option("--kind", help="Only outlines of things of this kind: photo, drawn, clipart, …")
+@click.option("--most", type=int, default=200, show_default=True, help="Pictures to look at.")
+def edges(folder: Path, kind: str | None, most: int) -> None:
+    """How well detectors tell the pasted outlines of a crowd from edges of its photographs.
+
+    Prints areas under the ROC curve; 0.5 is chance.
+    """
+    from needlepoint.bench.needle import load_truth
+    from needlepoint.bench.needle.edges import check_edges
+
+    truth = load_truth(folder)
+    kinds = {row.object_id: row.kind for row in truth.objects}
+    check = check_edges(
+        folder,
+        truth,
+        keep=lambda row: kind is None or kinds[row.object_id] == kind,
+        most=most,
+    )
+    for name, area in check.alone.items():
+        click.echo(f"{name:10} {area:.3f}")
+    click.echo(f"{'together':10} {check.together:.3f}")
+    click.echo(f"{check.outlines} points on outlines, {check.natural} on natural edges")
+
+
+def _parsed(option: str) -> tuple[str, Any]:
+    name, equals, value = option.partition("=")
+    try:
+        parsed = json.loads(value)
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            f"--option {option!r} is not NAME=JSON{'' if equals else ' (= is missing)'}; "
+            'write for example occlusion=0.4 or materials=["photo"]'
+        ) from error
+    return name, tuple(parsed) if isinstance(parsed, list) else parsed
+
+
+def _report(folder: Path, start: float) -> None:
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    click.echo(f"{folder}: {size / 1e6:.1f} MB in {time.perf_counter() - start:.0f} s")
