@@ -1,21 +1,20 @@
-"""Questions: from parts to probes, from store hits to results."""
+"""Questions: from parts to probes, asked of the store."""
 
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import os
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from needlepoint.errors import LibraryBusy, LibraryIncompatible, UsageError
 from needlepoint.intake.decode import decode
-from needlepoint.library.roster import BUILTIN, Asks, Roster
-from needlepoint.methods.card import Method, find_method
+from needlepoint.library.hits import Clock, Judge, Ready, Wanted, to_hits, weigh
+from needlepoint.library.roster import BUILTIN, Asks, Roster, method_of
+from needlepoint.methods.card import Asked, Method, find_method
 from needlepoint.parts import (
     Calibrated,
     Calibration,
@@ -29,10 +28,10 @@ from needlepoint.query import Part, Query
 from needlepoint.regions.describe import WINDOW_SIZES, dense_map
 from needlepoint.regions.heat import Heat, heat, unpack_map
 from needlepoint.regions.question import QUESTION_SIDE, picture_vector
-from needlepoint.regions.recipe import Recipe
-from needlepoint.results import Hit, Results
-from needlepoint.search.fusion import BEST, WHOLE
-from needlepoint.store.base import Ids, Probe, Space, StoreHits
+from needlepoint.regions.recipe import Recipe, is_policy
+from needlepoint.results import Results
+from needlepoint.search.fusion import BEST, WHOLE, Fusion
+from needlepoint.store.base import Ids, Probe, Space
 from needlepoint.store.sqlite import SqliteStore
 from needlepoint.where import compile_where
 
@@ -41,22 +40,6 @@ WORDS_NOTE = (
     "for words on the level of CLIP run: needlepoint models fetch {model} && "
     "needlepoint index --model {model} {folder}"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A part made ready: its probe, its space and, if there is one, its calibration."""
-
-    probe: Probe
-    space: Space
-    calibration: Calibration | None
-    handicap: float = 0.0
-
-    def background(self) -> tuple[float, float]:
-        """Mean and standard deviation of unrelated pictures' scores; 0 and 1 when unknown."""
-        if self.calibration is None:
-            return 0.0, 1.0
-        return self.calibration.background(self.probe.vector, self.handicap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +53,7 @@ class Options:
     method: str | None = None
     places: bool = True
     mode: Literal["auto", "exact", "compressed"] = "auto"
+    corpus: tuple[str, ...] | None = None
     without: tuple[int, ...] = ()
 
 
@@ -91,26 +75,26 @@ class Asker:
             raise UsageError(f"`k` must be a positive integer. Received: {options.k}.")
         if isinstance(options.min_score, str) and options.min_score != "auto":
             raise UsageError(f"`min_score` is a number or auto. Received: {options.min_score!r}.")
-        clock = _Clock()
-        method = find_method(options.method) if options.method else None
-        places = options.places and (method is None or method.card.places)
-        asked = [self._prepare(part, options.model, method, places) for part in query.parts]
-        probes, fused = _weigh([a.probe for a in asked], asked)
+        if options.corpus is not None:
+            _check_corpus(options.method)
+        clock = Clock()
+        ready = [self._prepare(part, options) for part in query.parts]
+        probes, fused = weigh(ready)
         clock.lap("encode")
         within = self._within(options)
         clock.lap("filter")
-        found = self._store.search(
-            probes, options.k + len(options.without), within=within, mode=options.mode
-        )
+        many = options.k + len(options.without)
+        found = self._store.search(probes, many, within=within, mode=options.mode)
         clock.lap("search")
-        judge = _Judge(asked, fused)
-        hits = self._hits(found, asked, fused, judge, method, options)
+        judge = Judge(ready, fused)
+        wanted = Wanted(options.k, options.min_score, options.without)
+        hits = to_hits(self._store, found, ready, fused, judge, wanted)
         clock.lap("facts")
         return Results(
             query=query,
             hits=hits,
             cutoff=judge.cutoff,
-            notes=self._notes(asked),
+            notes=self._notes(ready),
             timings=clock.laps,
             exact=found.exact,
             decode=decode,
@@ -122,16 +106,17 @@ class Asker:
             raise UsageError(
                 f"a heat map needs a question with one picture, piece or item. Received: {query}"
             )
-        asked = self._prepare(query.parts[0], model, None, True)
+        asked = self._prepare(query.parts[0], Options(model=model))
         path = self.path_of(number)
         stored = self._store.get_blob(number, f"map:{asked.space.name}")
         if stored is not None:
             return heat(unpack_map(stored), asked.probe.vector, WINDOW_SIZES)
         encoder = self._roster.open(asked.space.encoder)
-        recipe = Recipe.parse(asked.space.recipe)
-        if recipe.kind != "dense" or not isinstance(encoder, DenseEncoder):
+        told = asked.space.recipe
+        recipe = Recipe.parse(told) if is_policy(told) else None
+        if recipe is None or recipe.kind != "dense" or not isinstance(encoder, DenseEncoder):
             raise LibraryIncompatible(
-                f"a heat map needs dense regions; this library has {recipe} for "
+                f"a heat map needs dense regions; this library has {told} for "
                 f"{asked.space.encoder}. Run `needlepoint index --regions dense` into a new "
                 "--library."
             )
@@ -140,37 +125,44 @@ class Asker:
 
     # -- parts to probes
 
-    def _prepare(
-        self, part: Part, model: str | None, method: Method | None, places: bool
-    ) -> _Asked:
+    def _prepare(self, part: Part, options: Options) -> Ready:
         asks: Asks = "text" if part.kind == "text" else "image"
-        space = self._roster.space(asks, model)
-        if method is not None:
-            _check_method(method, space)
+        space = self._roster.space(asks, options.model, options.method)
         encoder = self._roster.open(space.encoder)
-        handicap = 0.0
+        method, told = _method(options.method, space)
+        fusion = method.fusion(told, encoder.card) if method else BEST
+        if not options.places:
+            fusion = WHOLE
+        asked, handicap = None, 0.0
         if part.kind == "text":
-            if not isinstance(encoder, TextEncoder):
-                raise UsageError(f"{space.encoder} has no text side; choose another --model")
-            told = encoder.text_features([part.value])
-            vector = told.vector[0]
-            handicap = 0.0 if told.handicap is None else float(told.handicap[0])
+            asked, handicap = self._words(part.value, encoder, method, told, options)
+            vector = asked.vectors[0]
         elif part.kind == "item" and part.box is None:
             vector = self._stored(int(part.value), space)
         else:
             vector = self._seen(part, encoder, space)
-        calibration = encoder.calibration(space.name) if isinstance(encoder, Calibrated) else None
-        return _Asked(
-            Probe(
-                space.id,
-                np.ascontiguousarray(vector),
-                part.weight,
-                fusion=BEST if places else WHOLE,
-            ),
+        return Ready(
+            Probe(space.id, np.ascontiguousarray(vector), part.weight, fusion=fusion),
             space,
-            calibration,
+            _named(options.method, space, fusion),
+            _calibration(encoder, space, method, fusion),
             handicap,
         )
+
+    def _words(
+        self, text: str, encoder: Encoder, method: Method | None, told: str, options: Options
+    ) -> tuple[Asked, float]:
+        """A text as a vector, and its handicap."""
+        if not isinstance(encoder, TextEncoder):
+            raise UsageError(f"{encoder.card.address} has no text side; choose another --model")
+        if method is not None and method.asks is not None:
+            corpus = options.corpus
+            if corpus is None:
+                corpus = tuple(" ".join(words) for words in self._store.keywords())
+            return method.asks(encoder, [text], told, corpus), 0.0
+        features = encoder.text_features([text])
+        handicap = 0.0 if features.handicap is None else float(features.handicap[0])
+        return Asked(features.vector), handicap
 
     def _stored(self, number: int, space: Space) -> Floats:
         rows = self._store.fetch_vectors([number], space.id)
@@ -220,58 +212,7 @@ class Asker:
         compiled = compile_where(options.where, roots=roots)
         return self._store.query_facts(compiled.sql, compiled.parameters)
 
-    # -- hits to results
-
-    def _hits(
-        self,
-        found: StoreHits,
-        asked: list[_Asked],
-        fused: bool,
-        judge: _Judge,
-        method: Method | None,
-        options: Options,
-    ) -> list[Hit]:
-        facts = self._store.facts(found.ids.tolist())
-        roots = {number: path for number, (path, _) in self._store.roots().items()}
-        lead = asked[0].space
-        source: dict[str, Any] = {
-            "library": str(self._store.folder),
-            "model": "+".join(dict.fromkeys(a.space.encoder for a in asked)),
-            "space": "+".join(dict.fromkeys(a.space.name for a in asked)),
-            "method": method.card.name if method else _method_of(lead.recipe, options.places),
-            "exact": found.exact,
-            "mode": found.mode,
-        }
-        hits: list[Hit] = []
-        for i, number in enumerate(found.ids.tolist()):
-            if number in options.without or len(hits) == options.k:
-                continue
-            score = float(found.score[i])
-            match, probability = judge(score)
-            if options.min_score == "auto" and match is False:
-                continue
-            if isinstance(options.min_score, float | int) and score < options.min_score:
-                continue
-            file, fact = facts[number]
-            box = found.boxes[i]
-            hits.append(
-                Hit(
-                    rank=len(hits) + 1,
-                    id=number,
-                    path=os.path.join(roots[file.root], file.path),
-                    score=score,
-                    score_kind="fused" if fused else "cosine",
-                    box=None if np.isnan(box).any() else _box(box),
-                    match=match,
-                    probability=probability,
-                    width=fact.width,
-                    height=fact.height,
-                    source=source,
-                )
-            )
-        return hits
-
-    def _notes(self, asked: list[_Asked]) -> list[str]:
+    def _notes(self, asked: list[Ready]) -> list[str]:
         words = any(a.space.encoder == BUILTIN and a.space.name == "words" for a in asked)
         if not words or self._store.get_meta("told.words") is not None:
             return []
@@ -282,71 +223,38 @@ class Asker:
         return [WORDS_NOTE.format(model=self._words_model(), folder=folder)]
 
 
-class _Judge:
-    """Turns a score into match and probability where the question's spaces are calibrated.
-
-    A fused score already is a weighted mean of standardised scores when all parts are calibrated;
-    it is then judged with the first part's calibration, which is fitted on single questions.
-    """
-
-    def __init__(self, asked: list[_Asked], fused: bool) -> None:
-        self._calibration = asked[0].calibration
-        if fused and any(a.calibration is None for a in asked):
-            self._calibration = None
-        self._mean, self._std = 0.0, 1.0
-        self.cutoff: float | None = None
-        if self._calibration is None:
-            return
-        if not fused:
-            self._mean, self._std = asked[0].background()
-        self.cutoff = self._calibration.threshold() * self._std + self._mean
-
-    def __call__(self, score: float) -> tuple[bool | None, float | None]:
-        if self._calibration is None or self.cutoff is None:
-            return None, None
-        standard = (score - self._mean) / self._std
-        return score >= self.cutoff, self._calibration.probability(standard)
+def _method(named: str | None, space: Space) -> tuple[Method | None, str]:
+    """The method a space is searched with, and its options; None for a plain region policy."""
+    own, _, stored = space.recipe.partition(":")
+    if named is None:
+        return (None, "") if is_policy(space.recipe) else (find_method(own), stored)
+    name, _, told = named.partition(":")
+    return find_method(name), told or (stored if name == own else "")
 
 
-class _Clock:
-    """Milliseconds by stage."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.laps[stage] = round((now - self._last) * 1e3, 3)
-        self._last = now
+def _named(named: str | None, space: Space, fusion: Fusion) -> str:
+    """The name of the method that answers."""
+    if named is not None:
+        return named.partition(":")[0]
+    return "whole" if fusion.kind == "whole" else method_of(space.recipe)
 
 
-def _weigh(probes: list[Probe], asked: list[_Asked]) -> tuple[list[Probe], bool]:
-    """Probes as they are for one part; standardised for several where that is possible."""
-    if len(probes) == 1 and probes[0].weight > 0:
-        return [replace(probes[0], weight=1.0)], False
-    if any(a.calibration is None for a in asked):
-        return probes, True
-    weighed = []
-    for probe, one in zip(probes, asked, strict=True):
-        mean, std = one.background()
-        weighed.append(replace(probe, mean=mean, std=std))
-    return weighed, True
+def _calibration(
+    encoder: Encoder, space: Space, method: Method | None, fusion: Fusion
+) -> Calibration | None:
+    """What the scores mean, where that was fitted: on wholes and best regions, asked plainly."""
+    if fusion.kind == "gated" or (method is not None and method.asks is not None):
+        return None
+    return encoder.calibration(space.name) if isinstance(encoder, Calibrated) else None
 
 
-def _check_method(method: Method, space: Space) -> None:
-    if not fnmatch.fnmatch(space.recipe, method.card.recipe):
-        regions = method.card.recipe.replace(":*", "")
-        raise LibraryIncompatible(
-            f"`method` is {method.card.name}, which needs a library indexed with regions "
-            f"{method.card.recipe}; this one has {space.recipe} for {space.encoder}. Run "
-            f"`needlepoint index --regions {regions}` into a new --library."
+def _check_corpus(method: str | None) -> None:
+    if method is None or find_method(method.partition(":")[0]).asks is None:
+        raise UsageError(
+            f"`corpus` is given, but the method ({method or 'that of the library'}) does not look "
+            "at how common words are. Leave it out, or name a method that does "
+            "(needlepoint methods)."
         )
-
-
-def _method_of(recipe: str, places: bool) -> str:
-    kind = recipe.partition(":")[0]
-    return kind if places and kind != "none" else "whole"
 
 
 def _in_pixels(box: Box, picture: Picture, *, percent: bool) -> Box:
@@ -355,8 +263,3 @@ def _in_pixels(box: Box, picture: Picture, *, percent: bool) -> Box:
     width, height = picture.size
     x, y, w, h = box
     return x * width / 100, y * height / 100, w * width / 100, h * height / 100
-
-
-def _box(row: Floats) -> Box:
-    x, y, w, h = (float(v) for v in row)
-    return x, y, w, h

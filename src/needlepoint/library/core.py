@@ -13,18 +13,16 @@ from typing import Any, Literal
 
 from needlepoint import __version__
 from needlepoint.encoders.address import known_models, parse
-from needlepoint.errors import LibraryIncompatible, UsageError
+from needlepoint.errors import UsageError
 from needlepoint.intake.watch import watch
 from needlepoint.library.asking import Asker, Options
 from needlepoint.library.indexing import Indexer, IndexReport, Progress
-from needlepoint.library.roster import BUILTIN, Asks, Roster
-from needlepoint.parts import Encoder
+from needlepoint.library.plans import plan_describer, plan_spaces, remember
+from needlepoint.library.roster import BUILTIN, Asks, Roster, method_of
 from needlepoint.picture import Box
 from needlepoint.query import Part, Query
 from needlepoint.regions.heat import Heat
-from needlepoint.regions.recipe import Recipe
 from needlepoint.results import Results
-from needlepoint.store.base import Space
 from needlepoint.store.sqlite import SqliteStore
 
 Source = str | os.PathLike[str]
@@ -98,6 +96,7 @@ class Library:
         sources: Sequence[Source] | Source,
         *,
         model: str | None = None,
+        method: str | None = None,
         regions: str | None = None,
         detail: str | None = None,
         keep_map: bool = False,
@@ -111,6 +110,9 @@ class Library:
         Args:
             sources: folders or single pictures.
             model: encoder address; None for the one used last, at first ``builtin``.
+            method: what is kept of a picture, ``NAME`` or ``NAME:option=value,…`` of
+                ``needlepoint methods``, instead of ``regions`` and ``detail``; recorded in the
+                library beside what it has. None of these: as last time with this model.
             regions: ``none``, ``dense``, ``dense:R`` or ``windows:N``; recorded in the library.
             detail: ``1x`` or ``2x`` input size of the dense pass; recorded in the library.
             keep_map: keep the compressed map of every picture (about 36 KB), so that heat maps
@@ -125,7 +127,8 @@ class Library:
 
         Raises:
             LibraryBusy: another process is indexing into this library.
-            LibraryIncompatible: the library was indexed with this encoder and another policy.
+            LibraryIncompatible: the library was indexed with this encoder and another region
+                policy, or with another version of the encoder.
             ModelUnavailable: the encoder's files or packages are not on this machine.
             UsageError: a source does not exist, or an option cannot be understood.
         """
@@ -136,14 +139,22 @@ class Library:
                 raise UsageError(f"`sources` names {source!r}, which does not exist.")
         address = str(parse(model)) if model else self._store.get_meta("use.index") or BUILTIN
         encoder = self._roster.open(address)
-        recipe = self._recipe(encoder, address, regions, detail, keep_map)
-        spaces = self._spaces(encoder, address, recipe, dry_run=dry_run)
+        describer = plan_describer(
+            self._store,
+            encoder,
+            address,
+            method=method,
+            regions=regions,
+            detail=detail,
+            keep_map=keep_map,
+        )
+        spaces = plan_spaces(self._store, encoder, address, describer.recipe, dry_run=dry_run)
         if not dry_run:
-            self._store.set_meta("use.index", address)
+            remember(self._store, address, describer.recipe)
         report = Indexer(
             self._store,
             encoder,
-            recipe,
+            describer,
             spaces,
             progress=progress or (lambda _: None),
             warn=warn or (lambda _: None),
@@ -173,49 +184,6 @@ class Library:
         path = os.path.abspath(source)
         return any(path == root for root, _ in self._store.roots().values())
 
-    def _recipe(
-        self,
-        encoder: Encoder,
-        address: str,
-        regions: str | None,
-        detail: str | None,
-        keep_map: bool,
-    ) -> Recipe:
-        """The policy asked for, or the one this encoder was indexed with here, or the default."""
-        stored = next((s.recipe for s in self._store.spaces() if s.encoder == address), None)
-        if regions is None and detail is None and not keep_map:
-            default = "dense" if "dense" in encoder.card.abilities else "none"
-            return Recipe.parse(stored or default)
-        kind = regions or (stored or "dense").partition("@")[0]
-        recipe = Recipe.parse(kind, detail, keep_map=keep_map)
-        if stored is not None and str(recipe) != stored:
-            raise LibraryIncompatible(
-                f"`regions`/`detail` ask for {recipe}, but {self.path} was indexed with {stored} "
-                f"by {address}. One library keeps one policy for an encoder: leave the options "
-                "out, or index into another --library."
-            )
-        return recipe
-
-    def _spaces(
-        self, encoder: Encoder, address: str, recipe: Recipe, *, dry_run: bool
-    ) -> list[Space]:
-        spaces = [
-            Space(
-                name=card.name,
-                encoder=address,
-                fingerprint=encoder.card.fingerprint(),
-                dim=card.dim,
-                codec=card.codec,
-                recipe=str(recipe),
-                card={"answers": list(card.answers), "encoder": encoder.card.facts()},
-            )
-            for card in encoder.card.spaces
-        ]
-        if not dry_run:
-            return [self._store.ensure_space(space) for space in spaces]
-        known = {(s.name, s.encoder, s.recipe): s for s in self._store.spaces()}
-        return [known.get((s.name, s.encoder, s.recipe), s) for s in spaces]
-
     # -- asking
 
     def search(
@@ -229,6 +197,7 @@ class Library:
         method: str | None = None,
         places: bool = True,
         mode: Mode = "auto",
+        corpus: Sequence[str] | None = None,
     ) -> Results:
         """Find pictures by a question, and the place in each that answers.
 
@@ -238,16 +207,22 @@ class Library:
             where: filter over facts, applied before the search.
             min_score: leave out lower scores; ``auto`` for the calibrated cut-off.
             model: ask only this indexed encoder.
-            method: ask as this method does (see ``needlepoint methods``).
+            method: ask as this method does, ``NAME`` or ``NAME:option=value,…`` (see
+                ``needlepoint methods``); None for the one the vectors were made by.
             places: False compares whole pictures only.
             mode: ``auto``, ``exact`` or ``compressed``.
+            corpus: texts that tell a method which words are common; None for the keywords of
+                the library's pictures.
 
         Raises:
             UsageError: the question, filter or an option cannot be understood.
             LibraryIncompatible: the library needs indexing for this model or method.
             PictureError: a picture to ask with cannot be read.
         """
-        options = Options(k, where, min_score, _canonical(model), method, places, mode)
+        texts = None if corpus is None else tuple(corpus)
+        options = Options(
+            k, where, min_score, _canonical(model), method, places, mode, corpus=texts
+        )
         return self._asker.ask(Query.coerce(query), options)
 
     def similar(
@@ -259,10 +234,14 @@ class Library:
         where: str | None = None,
         min_score: float | Literal["auto"] | None = None,
         model: str | None = None,
+        method: str | None = None,
     ) -> Results:
-        """Pictures like one of the library (or like a piece of it), without the picture itself."""
+        """Pictures like one of the library (or like a piece of it), without the picture itself.
+
+        The options are those of :meth:`search`.
+        """
         query = Query((Part("item", str(number), box=box),), f"@{number}")
-        options = Options(k, where, min_score, _canonical(model), without=(number,))
+        options = Options(k, where, min_score, _canonical(model), method, without=(number,))
         return self._asker.ask(query, options)
 
     def heat(self, number: int, query: Any, *, model: str | None = None) -> Heat:
@@ -319,16 +298,17 @@ class Library:
                 self._roster.use(str(parse(address)), asks)
 
     def models(self) -> list[dict[str, Any]]:
-        """Encoders this library was indexed with, and which questions each one gets."""
+        """Encoders and methods this library was indexed with, and which questions each gets."""
         spaces = self._store.spaces()
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[tuple[str, str], dict[str, Any]] = {}
         for space in spaces:
             entry = found.setdefault(
-                space.encoder,
+                (space.encoder, space.recipe),
                 {
                     "address": space.encoder,
-                    "fingerprint": space.fingerprint,
+                    "method": method_of(space.recipe),
                     "recipe": space.recipe,
+                    "fingerprint": space.fingerprint,
                     "spaces": [],
                     "pictures": len(self._store.described(space.id)),
                     "used_for": [],
@@ -338,7 +318,8 @@ class Library:
         kinds: tuple[tuple[Asks, str], ...] = (("text", "words"), ("image", "pictures"))
         for asks, kind in kinds:
             if any(asks in s.card["answers"] for s in spaces):
-                found[self._roster.choice(asks, None).encoder]["used_for"].append(kind)
+                chosen = self._roster.choice(asks)
+                found[chosen.encoder, chosen.recipe]["used_for"].append(kind)
         return list(found.values())
 
     def info(self) -> dict[str, Any]:

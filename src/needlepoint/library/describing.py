@@ -14,8 +14,7 @@ from needlepoint.errors import PictureError
 from needlepoint.intake.decode import decode
 from needlepoint.parts import Encoder
 from needlepoint.picture import Picture
-from needlepoint.regions.describe import Description, describe
-from needlepoint.regions.recipe import Recipe
+from needlepoint.regions.describe import Describer, Description
 
 BATCH = 4
 """Pictures one worker takes at a time: enough for an encoder that likes batches."""
@@ -36,7 +35,7 @@ class Described:
 
 def describe_files(
     encoder: Encoder,
-    recipe: Recipe,
+    describer: Describer,
     paths: Iterable[str],
     *,
     known: Set[bytes],
@@ -46,17 +45,17 @@ def describe_files(
 
     Args:
         encoder: the encoder.
-        recipe: region policy.
+        describer: what is kept of a picture; used by all threads at once.
         paths: absolute paths.
         known: digests whose vectors are stored already; such files are decoded but not encoded.
         workers: threads; each decodes and encodes, so the encoder runs on one core a pass.
     """
-    side = recipe.long_side if recipe.kind == "dense" else 2 * encoder.card.input_size
+    side = describer.side(encoder.card)
 
     def job(some: list[str]) -> list[Described]:
         opened = [_open(path, side) for path in some]
         fresh = [p for _, p, _ in opened if p is not None and p.extra["digest"] not in known]
-        found = iter(describe(encoder, fresh, recipe) if fresh else [])
+        found = iter(describer.describe(encoder, fresh) if fresh else [])
         return [
             Described(
                 path,

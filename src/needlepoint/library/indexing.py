@@ -14,8 +14,7 @@ from needlepoint.intake.changes import Known, Plan, digest, plan
 from needlepoint.intake.walk import Found, is_online, root_identity, split_root, walk
 from needlepoint.library.describing import Described, describe_files
 from needlepoint.parts import Encoder
-from needlepoint.regions.describe import Description
-from needlepoint.regions.recipe import Recipe
+from needlepoint.regions.describe import Describer, Description
 from needlepoint.store.base import Entry, FileRecord, Space, VectorRow
 from needlepoint.store.sqlite import SqliteStore
 
@@ -69,13 +68,13 @@ class _Job:
 
 
 class Indexer:
-    """One run over some sources with one encoder and one recipe."""
+    """One run over some sources with one encoder and one describer."""
 
     def __init__(
         self,
         store: SqliteStore,
         encoder: Encoder,
-        recipe: Recipe,
+        describer: Describer,
         spaces: Sequence[Space],
         *,
         progress: Callable[[Progress], None],
@@ -83,7 +82,7 @@ class Indexer:
         workers: int,
         dry_run: bool,
     ) -> None:
-        self._store, self._encoder, self._recipe = store, encoder, recipe
+        self._store, self._encoder, self._describer = store, encoder, describer
         self._spaces = {space.name: space for space in spaces}
         self._progress, self._warn = progress, warn
         self._workers, self._dry = workers, dry_run
@@ -265,7 +264,7 @@ class Indexer:
     # -- doing it
 
     def _describe(self, jobs: list[_Job]) -> None:
-        detail = {"recipe": str(self._recipe), "encoder": self._encoder.card.address}
+        detail = {"recipe": self._describer.recipe, "encoder": self._encoder.card.address}
         before = self._store.unfinished_job("index")
         resumed = 0
         if before is not None and before["detail"] == detail:
@@ -281,7 +280,7 @@ class Indexer:
         done = resumed
         outcomes = describe_files(
             self._encoder,
-            self._recipe,
+            self._describer,
             [one.path for one in jobs],
             known=known,
             workers=self._workers,
@@ -334,7 +333,9 @@ class Indexer:
         if None not in found:
             return tuple(row for row in found if row is not None)
         # The other picture has changed since this run began, and its vectors with it.
-        (again,) = describe_files(self._encoder, self._recipe, [path], known=frozenset(), workers=1)
+        (again,) = describe_files(
+            self._encoder, self._describer, [path], known=frozenset(), workers=1
+        )
         return tuple(self._row(one) for one in again.descriptions)
 
     def _row(self, one: Description) -> VectorRow:

@@ -1,12 +1,16 @@
-"""Which encoder serves what: those a library was indexed with, chosen by question."""
+"""Which encoder and vectors serve what: those a library was indexed with, chosen by question."""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from typing import Literal
 
 from needlepoint.encoders.address import open_encoder
 from needlepoint.errors import LibraryIncompatible, UsageError
+from needlepoint.methods.card import find_method, suits
 from needlepoint.parts import Encoder
+from needlepoint.regions.recipe import is_policy
 from needlepoint.store.base import Space
 from needlepoint.store.sqlite import SqliteStore
 
@@ -38,32 +42,37 @@ class Roster:
         self.choice(asks, address)
         self._store.set_meta(f"use.{asks}", address)
 
-    def space(self, asks: Asks, address: str | None = None) -> Space:
+    def space(self, asks: Asks, address: str | None = None, method: str | None = None) -> Space:
         """The space in which a question of a kind is asked, its encoder opened and compared.
 
         Raises:
             UsageError: no indexed encoder answers such questions, or not the one asked for.
-            LibraryIncompatible: the encoder at this address is not the one the vectors are from.
+            LibraryIncompatible: the encoder at this address is not the one the vectors are from,
+                or no vectors can be searched with this method; says what to run.
         """
-        chosen = self.choice(asks, address)
+        chosen = self.choice(asks, address, method)
         self._check(chosen)
         return chosen
 
-    def choice(self, asks: Asks, address: str | None = None) -> Space:
+    def choice(self, asks: Asks, address: str | None = None, method: str | None = None) -> Space:
         """The space in which a question of a kind would be asked.
 
         Without an address: the encoder set by :meth:`use`; else for words the newest
         picture-language model, for pictures the one whose recipe knows places; the built-in
-        encoder stands in for words only while there is no other.
+        encoder stands in for words only while there is no other. An encoder is as new as its
+        first vectors here. Of its vectors those of a region policy come first, then the newest.
+
+        With a method: the first, in this order, of the vectors that it can search.
 
         Raises:
             UsageError: no indexed encoder answers such questions, or not the one asked for.
+            LibraryIncompatible: no vectors can be searched with this method; says what to run.
         """
         spaces = [s for s in self._store.spaces() if asks in s.card["answers"]]
+        spaces = _in_order(asks, spaces)
         wanted = address or self._store.get_meta(f"use.{asks}")
-        if wanted is not None:
-            spaces = [s for s in spaces if s.encoder == wanted]
-        if not spaces:
+        theirs = [s for s in spaces if wanted in (None, s.encoder)]
+        if not theirs:
             known = sorted({s.encoder for s in self._store.spaces()})
             kind = "words" if asks == "text" else "pictures"
             raise UsageError(
@@ -71,11 +80,36 @@ class Roster:
                 f"Indexed with: {', '.join(known) or 'nothing yet'}. "
                 f"Run `needlepoint index --model {wanted or BUILTIN} FOLDER`."
             )
-        if asks == "text":
-            spaces.sort(key=lambda s: (s.encoder != BUILTIN, s.id))
-        else:
-            spaces.sort(key=lambda s: (s.recipe.startswith("dense"), s.encoder == BUILTIN, s.id))
-        return spaces[-1]
+        if method is None:
+            return theirs[0]
+        # An address is an order; what `use` has set is a preference.
+        fit = [s for s in (theirs if address else [*theirs, *spaces]) if suits(method, s.recipe)]
+        if not fit:
+            raise LibraryIncompatible(self._what_to_run(method, theirs))
+        return fit[0]
+
+    def _what_to_run(self, method: str, spaces: Sequence[Space]) -> str:
+        encoder = spaces[0].encoder
+        recipes = list(dict.fromkeys(s.recipe for s in spaces if s.encoder == encoder))
+        library = str(self._store.folder)
+        name, _, options = method.partition(":")
+        found = find_method(name)
+        # a method without vectors of its own is searched in those of another, or of a policy
+        source = method if options else found.card.recipe.partition(":")[0].rstrip("*")
+        how = ["--method", method if found.describer is not None else source]
+        another = is_policy(source) and any(map(is_policy, recipes))
+        if is_policy(source):
+            how = ["--regions", source]
+        if another:  # a library holds one policy for an encoder
+            library += "-2"
+        folders = [path for path, _ in self._store.roots().values()] or ["FOLDER"]
+        command = ["needlepoint", "--library", library, "index", *how, "--model", encoder]
+        needed = "vectors of " + (method if options else found.card.recipe)
+        return (
+            f"`method` is {method}, which needs {needed}; this library has {', '.join(recipes)} "
+            f"by {encoder}. Run `{shlex.join([*command, *folders])}`"
+            + (" and search that --library." if another else ".")
+        )
 
     def _check(self, space: Space) -> None:
         card = self.open(space.encoder).card
@@ -89,3 +123,29 @@ class Roster:
             f"the library was indexed with another {space.encoder} ({told}). Vectors of the two "
             "cannot be compared: use the version it was made with, or index into a new library."
         )
+
+
+def method_of(recipe: str) -> str:
+    """The method by which vectors of a recipe are searched when none is named.
+
+    Example:
+        >>> method_of("dense:32@1x"), method_of("none"), method_of("lare:n=7")
+        ('dense', 'whole', 'lare')
+    """
+    name = recipe.partition(":")[0]
+    return "whole" if name == "none" else name
+
+
+def _in_order(asks: Asks, spaces: Sequence[Space]) -> list[Space]:
+    """Spaces that answer a kind of question, the preferred one first."""
+    first: dict[str, int] = {}
+    for space in spaces:
+        first[space.encoder] = min(space.id, first.get(space.encoder, space.id))
+    dense = {s.encoder for s in spaces if s.recipe.startswith("dense") and is_policy(s.recipe)}
+
+    def rank(space: Space) -> tuple[int, ...]:
+        own = space.encoder == BUILTIN
+        lead = (not own, 0) if asks == "text" else (space.encoder in dense, own)
+        return (*lead, first[space.encoder], is_policy(space.recipe), space.id)
+
+    return sorted(spaces, key=rank, reverse=True)

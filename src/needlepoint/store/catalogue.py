@@ -100,6 +100,14 @@ class Catalogue(Database):
             )
             return np.fromiter((row[0] for row in rows), np.int64)
 
+    def keywords(self) -> list[tuple[str, ...]]:
+        """Keywords of every picture not gone that has any, in id order."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT keywords FROM pictures WHERE NOT gone AND keywords <> '[]' ORDER BY id"
+            )
+            return [tuple(json.loads(row[0])) for row in rows]
+
     def scan(self) -> Iterator[tuple[int, FileRecord, Facts]]:
         """Every picture not gone, in id order; a picture written meanwhile may or may not come."""
         last = 0
