@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from needlepoint.bench.counting import with_methods
-from needlepoint.parts import DenseFeatures, Encoder, ImageFeatures, TextFeatures
+from needlepoint.parts import DenseFeatures, Encoder, Floats, ImageFeatures, TextFeatures
 from needlepoint.picture import Pixels
 
 LIMIT_MB = 8192
@@ -89,9 +89,7 @@ class FeatureStore:
         self._bytes = self._held()
 
 
-def remembering(
-    encoder: Encoder, folder: Path, *, limit_mb: int = LIMIT_MB
-) -> tuple[Encoder, FeatureStore]:
+def remembering(encoder: Encoder, folder: Path, *, limit_mb: int = LIMIT_MB) -> Encoder:
     """The same encoder, with what it says of pictures and texts kept below ``folder``.
 
     Another card, another pixel, another wish or another block is another row.
@@ -137,7 +135,17 @@ def remembering(
         store.put([(key, _pack({f.name: getattr(made, f.name) for f in fields(made)}))])
         return made
 
-    return with_methods(encoder, (image_features, text_features, dense_features)), store
+    def query_features(self: Any, pictures: Sequence[Pixels], *, alone: bool = True) -> Floats:
+        keys = [f"query {alone} {pixel_digest(pixels)}" for pixels in pictures]
+
+        def make(places: list[int]) -> ImageFeatures:
+            chosen = [pictures[i] for i in places]
+            return ImageFeatures(encoder.query_features(chosen, alone=alone))  # type: ignore[attr-defined]
+
+        return _kept_rows(store, keys, make, ImageFeatures).vector
+
+    own = (image_features, text_features, dense_features, query_features)
+    return with_methods(encoder, own)
 
 
 def _told(more: dict[str, Any]) -> str:

@@ -13,27 +13,39 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Passes:
-    """``pictures``: how many pictures or crops went through; ``maps``: dense passes among them."""
+    """What went through an encoder.
+
+    ``pictures`` counts pictures and crops, ``maps`` the dense passes among them; ``work`` weighs
+    each by its number of pixels (and of patches, where they overlap): 1 is a picture at the
+    encoder's own input size.
+    """
 
     pictures: int = 0
     maps: int = 0
+    work: float = 0.0
 
 
 def counted(encoder: Encoder) -> tuple[Encoder, Passes]:
     """The same encoder with a count of its passes over pictures.
 
-    A dense pass counts as one, whatever its size; texts and questions are not counted.
+    Texts and questions are not counted.
     """
     passes = Passes()
+    own = encoder.card.input_size**2
 
     def image_features(self: Any, pictures: Any, **how: Any) -> Any:
+        height, width = how.get("size") or (1, own)
+        overlap = (encoder.card.patch / how["stride"]) ** 2 if how.get("stride") else 1.0
         passes.pictures += len(pictures)
+        passes.work += len(pictures) * height * width / own * overlap
         return encoder.image_features(pictures, **how)
 
-    def dense_features(self: Any, pixels: Any, **how: Any) -> Any:
+    def dense_features(self: Any, pixels: Any, *, long_side: int, **how: Any) -> Any:
+        high, wide = pixels.shape[:2]
         passes.pictures += 1
         passes.maps += 1
-        return encoder.dense_features(pixels, **how)  # type: ignore[attr-defined]
+        passes.work += long_side**2 * min(high, wide) / max(high, wide) / own
+        return encoder.dense_features(pixels, long_side=long_side, **how)  # type: ignore[attr-defined]
 
     return with_methods(encoder, (image_features, dense_features)), passes
 

@@ -49,12 +49,13 @@ class Vectors:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A gallery under one recipe: vectors by space and mean passes of the encoder a picture."""
+    """A gallery under one recipe: vectors by space, and what a picture costs (see ``Passes``)."""
 
     recipe: str
     spaces: dict[str, Vectors]
     passes: float
     maps: float
+    work: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ def describe_gallery(
         {space: _stacked(found) for space, found in rows.items()},
         passes.pictures / len(files),
         passes.maps / len(files),
+        passes.work / len(files),
     )
 
 

@@ -31,6 +31,7 @@ VERBS = {
     "info": ("info", "Show what the library holds."),
     "models": ("models", "List, choose and fetch encoders."),
     "methods": ("models", "List search methods."),
+    "bench": ("bench", "Measure methods beside each other."),
     "doctor": ("info", "Check what is installed and the library's health."),
     "gc": ("care", "Remove what is gone from the library."),
     "snapshot": ("care", "Copy the library consistently."),
