@@ -225,3 +225,34 @@ def test_files_that_do_not_fit_are_refused(tiny, tmp_path):
     )
     with pytest.raises(UsageError, match="text tower of transformers"):
         open_encoder(f"open_clip:local-dir:{folder}")
+
+
+def test_the_same_weights_in_timms_modules_and_in_open_clips_own(tiny, tmp_path):
+    """One CLIP in two libraries: vectors, attention, cells and windows agree."""
+    from safetensors.torch import load_file, save_file
+    from timm.models.vision_transformer import _convert_openai_clip
+
+    native = tiny("open_clip_folder")
+    folder = shutil.copytree(tiny("open_clip_folder", timm=0), tmp_path / "same")
+    name = "open_clip_model.safetensors"
+    theirs, ours = load_file(native / name), load_file(folder / name)
+    parts = {k.removeprefix("visual."): v for k, v in theirs.items() if k.startswith("visual.")}
+    moved = _convert_openai_clip(parts, None, prefix="")
+    for key, value in moved.items():
+        assert ours[f"visual.trunk.{key}"].shape == value.shape, key
+        ours[f"visual.trunk.{key}"] = value.contiguous()
+    save_file(ours, folder / name)
+    one, other = (open_encoder(f"open_clip:local-dir:{f}") for f in (native, folder))
+    assert type(one.tower) is not type(other.tower)
+    for block in (0, -1):
+        first, second = (e.image_features(pictures(3), want=ALL, block=block) for e in (one, other))
+        for what in ("vector", "attention", "received"):
+            np.testing.assert_allclose(
+                getattr(first, what), getattr(second, what), atol=2e-5, rtol=0
+            )
+        np.testing.assert_allclose(first.tokens, second.tokens, atol=1e-4, rtol=1e-5)
+    cells = [e.dense_features(pictures(1)[0], long_side=128).cells for e in (one, other)]
+    np.testing.assert_allclose(*cells, atol=1e-4, rtol=1e-5)
+    np.testing.assert_allclose(
+        one.project(cells[0], "joint"), other.project(cells[1], "joint"), atol=2e-5, rtol=0
+    )

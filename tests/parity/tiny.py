@@ -245,7 +245,7 @@ def small_timm_clip(registers: int = 0, size: int = SIZE, layers: int = 3) -> st
 
     def made(pretrained: bool = False, **kwargs: object) -> torch.nn.Module:
         shape = {"patch_size": PATCH, "img_size": size, "embed_dim": WIDTH, "depth": layers}
-        shape |= {"num_heads": 4, "pre_norm": True}
+        shape |= {"num_heads": 4, "pre_norm": True, "norm_layer": torch.nn.LayerNorm}
         if registers:
             shape |= {"reg_tokens": registers, "no_embed_class": True, "init_values": 0.5}
             shape |= {"qk_norm": True}
