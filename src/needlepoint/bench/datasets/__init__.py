@@ -1,0 +1,66 @@
+"""Loaders for the official annotation files of public datasets. Pictures stay with their owners."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+
+from needlepoint.bench.datasets.cards import CARDS, DatasetCard
+from needlepoint.bench.datasets.reading import check_split, missing_pictures
+from needlepoint.bench.protocol import Protocol
+from needlepoint.errors import UsageError, nearest
+
+__all__ = ["DatasetCard", "find_dataset", "list_datasets", "missing_pictures", "open_dataset"]
+
+
+def list_datasets() -> list[DatasetCard]:
+    """The cards of all datasets, by name."""
+    return sorted(CARDS, key=lambda card: card.name)
+
+
+def find_dataset(name: str) -> DatasetCard:
+    """The card of a dataset.
+
+    Raises:
+        UsageError: no dataset of that name; the message lists them.
+
+    Example:
+        >>> find_dataset("rstpreid").file
+        'data_captions.json'
+    """
+    cards = {card.name: card for card in CARDS}
+    if name not in cards:
+        raise UsageError(
+            f"dataset {name!r} is not known{nearest(name, cards)}. Known: "
+            f"{', '.join(sorted(cards))}."
+        )
+    return cards[name]
+
+
+def open_dataset(
+    name: str, folder: str | os.PathLike[str], split: str | None = None
+) -> list[Protocol]:
+    """Read the annotations of a dataset.
+
+    Args:
+        name: one of ``list_datasets()``.
+        folder: holds the annotation file and, in it or beside it, the pictures. Pictures are not
+            opened; ``missing_pictures`` says which are not there.
+        split: one of the card's splits; the first (``test``) when ``None``.
+
+    Returns:
+        One or more protocols: several where a task can be asked in several ways (Dense-Set with
+        and without equal captions, the folds of COCO). Their ``notes`` hold counts and
+        conventions.
+
+    Raises:
+        UsageError: no such dataset or split, no such file (the message says where it comes
+            from), or a file of another format.
+    """
+    card = find_dataset(name)
+    chosen = card.split if split is None else split
+    check_split(card, chosen)
+    module = importlib.import_module(f"needlepoint.bench.datasets.{card.module}")
+    protocols: list[Protocol] = module.load(card, Path(folder).expanduser(), chosen)
+    return protocols
