@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
-ScoreKind = Literal["cosine", "fused"]
+ScoreKind = Literal["cosine", "fused", "reordered"]
 
 Decode = Callable[..., Picture]
 """``decode(source, *, at_least) -> Picture``, as ``needlepoint.intake.decode`` is."""
@@ -111,8 +111,9 @@ class Results(Sequence[Hit]):
     ``notes`` are sentences for the user; ``timings`` are milliseconds by stage; ``exact`` tells
     whether the ranking equals brute force. ``decode`` opens pictures for the contact sheet.
 
-    Raises ValueError unless ranks count from 1, scores never rise, ties are in order of id, ids
-    are unique and boxes lie inside their pictures.
+    Raises ValueError unless ranks count from 1, scores of one kind never rise, ties are in order
+    of id, ids are unique and boxes lie inside their pictures. Only the first hits may be
+    ``reordered``: their scores are not comparable with those of the kind that follows.
     """
 
     query: Query
@@ -129,6 +130,9 @@ class Results(Sequence[Hit]):
             problem = hit.problem()
             if hit.rank != rank:
                 problem = f"ranks must count from 1. Received: {hit.rank} at place {rank}"
+            elif previous is not None and hit.score_kind != previous.score_kind:
+                if previous.score_kind != "reordered":
+                    problem = f"kinds of scores must not mix. Received: {hit.score_kind}"
             elif previous is not None and hit.score > previous.score:
                 problem = f"scores must not rise. Received: {previous.score} before {hit.score}"
             elif previous is not None and hit.score == previous.score and hit.id <= previous.id:

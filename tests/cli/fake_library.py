@@ -119,7 +119,11 @@ class FakeLibrary:
         return [{"path": os.fsdecode(b"/pics/\xff.jpg"), "reason": "truncated", "size": 3}]
 
     def models(self) -> list[dict[str, Any]]:
-        return [{"address": "builtin", "pictures": 7, "used_for": ["words", "pictures"]}]
+        both = ["words", "pictures"]
+        return [
+            {"address": "builtin", "recipe": recipe, "pictures": pictures, "used_for": used}
+            for recipe, pictures, used in (("dense:32@1x", 7, both), ("lare", 3, []))
+        ]
 
     def use(self, address: str, for_: str = "both") -> None:
         self.used.append((address, for_))

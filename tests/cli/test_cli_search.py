@@ -43,6 +43,7 @@ def test_options_reach_the_library(library: FakeLibrary, needlepoint: Call) -> N
         "method": "dense",
         "places": False,
         "mode": "exact",
+        "corpus": None,
     }
     assert library.opened == {"path": "/x", "create": False, "read_only": False}
 
@@ -272,6 +273,7 @@ def test_similar(library: FakeLibrary, needlepoint: Call) -> None:
         "where": "year=1",
         "min_score": None,
         "model": None,
+        "method": None,
     }
     needlepoint("similar", "7#xywh=1,2,3,4")
     assert library.asked[1][1]["box"] == (1, 2, 3, 4)

@@ -89,11 +89,11 @@ def test_info(library: FakeLibrary, needlepoint: Call) -> None:
 
 def test_models(library: FakeLibrary, needlepoint: Call) -> None:
     text = needlepoint("models").text
-    assert "in the library: 7 pictures, answers words and pictures" in text
+    assert "in the library: dense:32@1x: 7 pictures, answers words and pictures; lare: 3" in text
     told = json.loads(needlepoint("models", "--json").out)
     assert told == json.loads(needlepoint("models", "list", "--json").out)
     mine = {model["address"]: model for model in told}
-    assert mine["builtin"]["library"]["pictures"] == 7
+    assert [one["pictures"] for one in mine["builtin"]["library"]] == [7, 3]
     assert len(mine) > 1
     library.missing = True
     told = json.loads(needlepoint("models", "--json").out)
@@ -114,8 +114,52 @@ def test_methods(library: FakeLibrary, needlepoint: Call) -> None:
     told = json.loads(needlepoint("methods", "--json").out)
     assert "dense" in [card["name"] for card in told]
     assert "dense" in needlepoint("methods", "list", "den*").text
-    assert json.loads(needlepoint("methods", "show", "dense", "--json").out)["name"] == "dense"
+    told = json.loads(needlepoint("methods", "show", "dense", "--json").out)
+    assert (told["name"], told["how_to"]["index"]) == (
+        "dense",
+        "needlepoint index --regions dense FOLDER",
+    )
     assert needlepoint("methods", "show", "desne").code == 2
+
+
+def test_the_card_of_a_method_says_all_it_knows(needlepoint: Call) -> None:
+    card = json.loads(needlepoint("methods", "show", "lare", "--json").out)
+    text = " ".join(needlepoint("methods", "show", "lare").text.split())
+    for key in ("title", "paper", "evidence", "stores", "passes"):
+        assert " ".join(card[key].split()) in text
+    for name, source in card["parameters"].items():
+        assert f"{name} {' '.join(source.split())}" in text
+    for one in card["disagreements"]:
+        assert " ".join(one.split()) in text
+    assert "needlepoint index --method lare --model ADDR FOLDER" in text
+    assert "needlepoint search --method lare QUESTION" in text
+    every = json.loads(needlepoint("methods", "list", "*", "--json").out)
+    assert card in every
+    lines = needlepoint("methods").text.splitlines()
+    assert len(lines) == len(every)
+
+
+def test_what_to_index_by_comes_from_flags_before_settings(
+    library: FakeLibrary, needlepoint: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kept(*flags: str, **settings: str) -> dict[str, object]:
+        with monkeypatch.context() as patch:
+            for name, value in settings.items():
+                patch.setenv(f"NEEDLEPOINT_{name.upper()}", value)
+            assert needlepoint("index", "/pics", *flags).code == 0
+        told = library.indexed[-1][1]
+        names = ("method", "regions", "detail", "keep_map")
+        return {name: told[name] for name in names if told[name]}
+
+    assert kept() == {}
+    assert kept("--method", "lare:n=7") == {"method": "lare:n=7"}
+    assert kept("--method", "lare", regions="dense") == {"method": "lare"}
+    assert kept("--detail", "2x", method="lare") == {"detail": "2x"}
+    assert kept("--keep-map", method="lare") == {"keep_map": True}
+    assert kept(method="lare", regions="dense") == {"method": "lare"}
+    assert kept(method="whole", regions="windows:4") == {"regions": "windows:4"}
+    # two flags that exclude each other are for the library to refuse
+    assert kept("--method", "lare", "--regions", "none") == {"method": "lare", "regions": "none"}
 
 
 def test_gc_and_snapshot(library: FakeLibrary, needlepoint: Call) -> None:
@@ -147,7 +191,7 @@ def test_completion_completes_verbs() -> None:
 def test_every_verb_has_help_and_the_common_options(verb: str, needlepoint: Call) -> None:
     ran = needlepoint(verb, "--help")
     assert ran.code == 0
-    if verb != "config":
+    if verb not in ("config", "bench", "train"):  # their own verbs have them
         for option in ("--library", "--quiet", "--verbose", "--offline"):
             assert option in ran.text
 

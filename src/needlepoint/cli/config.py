@@ -78,7 +78,7 @@ class Key:
 KEYS: dict[str, Key] = {
     "library": Key(str, None, "folder of the library"),
     "model": Key(str, None, "address of the encoder to ask or index with"),
-    "method": Key(str, None, "search method (needlepoint methods)"),
+    "method": Key(str, None, "method to index and search with (needlepoint methods)"),
     "regions": Key(read_regions, None, "what is kept of places: none, dense[:R], windows:N"),
     "detail": Key(one_of(*DETAILS), None, "input size of indexing: 1x or 2x"),
     "workers": Key(read_workers, None, "threads that decode while indexing"),

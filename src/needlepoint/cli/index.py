@@ -26,6 +26,11 @@ _sources = click.argument("sources", nargs=-1, type=click.Path())
 @_sources
 @click.option("--model", metavar="ADDR", help="Encoder: builtin, open_clip:…, hf:…, onnx:….")
 @click.option(
+    "--method",
+    metavar="NAME[:OPTIONS]",
+    help="Index for this method (needlepoint methods), beside what the library has.",
+)
+@click.option(
     "--regions",
     metavar="POLICY",
     callback=reader("regions"),
@@ -46,6 +51,7 @@ def index(
     door: Door,
     sources: tuple[str, ...],
     model: str | None,
+    method: str | None,
     regions: str | None,
     detail: str | None,
     keep_map: bool,
@@ -63,6 +69,7 @@ def index(
       needlepoint index ~/Pictures
       needlepoint index ~/Pictures --detail 2x --regions dense:32
       needlepoint index ~/Pictures --model hf:google/siglip2-base-patch16-224
+      needlepoint index ~/Pictures --method lare:n=7 --model hf:google/siglip2-base-patch16-224
       needlepoint index --dry-run ~/Pictures
 
     \b
@@ -72,9 +79,7 @@ def index(
     settings = door.settings
     options = {
         "model": settings.choose("model", model),
-        "regions": settings.choose("regions", regions),
-        "detail": settings.choose("detail", detail),
-        "keep_map": keep_map,
+        **_kept(door, method, regions, detail, keep_map),
         "workers": settings.choose("workers", workers),
     }
     with _opened(door, dry_run=dry_run, create=bool(sources)) as library:
@@ -119,6 +124,27 @@ def watch(door: Door, sources: tuple[str, ...]) -> int:
                 report=lambda report: _say_changes(door, report.to_dict()),
             )
     return EXIT_HITS
+
+
+def _kept(
+    door: Door, method: str | None, regions: str | None, detail: str | None, keep_map: bool
+) -> dict[str, Any]:
+    """What is kept of a picture: flags, else settings.
+
+    A method and a region policy exclude each other: a flag of the one silences settings of the
+    other, and so does a method in the settings that keeps nothing of its own.
+    """
+    from needlepoint.methods.card import find_method
+
+    settings = door.settings
+    if method is None and regions is None and detail is None and not keep_map:
+        method = settings["method"]
+        if method is not None and find_method(method.partition(":")[0]).describer is None:
+            method = None
+    if method is None:
+        regions = settings.choose("regions", regions)
+        detail = settings.choose("detail", detail)
+    return {"method": method, "regions": regions, "detail": detail, "keep_map": keep_map}
 
 
 @contextmanager

@@ -1,9 +1,8 @@
-"""The verbs about encoders and methods: models, methods, export."""
+"""The verbs about encoders: models and export."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import click
 from needlepoint.cli import output
 from needlepoint.cli.door import Door, common
 from needlepoint.errors import EXIT_HITS, LibraryMissing, UsageError
-from needlepoint.results import printable
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 
@@ -43,12 +41,14 @@ def list_models(door: Door, as_json: bool) -> int:
 
 
 def _list(door: Door, as_json: bool) -> int:
-    """Known models first, then others the library has; ``library`` says how it uses each."""
+    """Known models first, then others the library has; ``library`` lists what it has by each."""
     from needlepoint.encoders.known import known_models
 
-    indexed = {model.pop("address"): model for model in _indexed(door)}
+    indexed: dict[str, list[dict[str, Any]]] = {}
+    for model in _indexed(door):
+        indexed.setdefault(model.pop("address"), []).append(model)
     told = [{**model, "library": indexed.pop(model["address"], None)} for model in known_models()]
-    told += [{"address": address, "library": model} for address, model in indexed.items()]
+    told += [{"address": address, "library": models} for address, models in indexed.items()]
     if as_json:
         output.write_json(told)
         return EXIT_HITS
@@ -58,7 +58,7 @@ def _list(door: Door, as_json: bool) -> int:
         good_for = ", ".join(model.get("good_for", ()))
         used = _used(model["library"])
         rows.append((model["address"], size, model.get("licence", ""), good_for, used))
-    lines = _columns(rows).decode().splitlines()
+    lines = output.columns(rows).decode().splitlines()
     for line, model in zip(lines, told, strict=True):
         note = f"    {model['note']}\n" if "note" in model else ""
         output.write(output.raw(f"{line}\n{note}"))
@@ -75,11 +75,14 @@ def _indexed(door: Door) -> list[dict[str, Any]]:
         return []
 
 
-def _used(model: dict[str, Any] | None) -> str:
-    if model is None:
+def _used(models: list[dict[str, Any]] | None) -> str:
+    if models is None:
         return ""
-    answers = " and ".join(model.get("used_for", ())) or "nothing"
-    return f"in the library: {model.get('pictures', 0):,} pictures, answers {answers}"
+    told = []
+    for model in models:
+        answers = " and ".join(model["used_for"]) or "nothing unless told to"
+        told.append(f"{model['recipe']}: {model['pictures']:,} pictures, answers {answers}")
+    return f"in the library: {'; '.join(told)}"
 
 
 @models.command("show")
@@ -96,7 +99,7 @@ def show_model(door: Door, address: str, as_json: bool) -> int:
     if as_json:
         output.write_json(card)
         return EXIT_HITS
-    output.write(_columns([(key, _plain(value)) for key, value in card.items()]))
+    output.write(output.columns([(key, output.plain(value)) for key, value in card.items()]))
     return EXIT_HITS
 
 
@@ -138,58 +141,6 @@ def fetch_model(door: Door, address: str, yes: bool) -> int:
     return EXIT_HITS
 
 
-@click.group("methods", invoke_without_command=True)
-@_as_json
-@common
-def methods(door: Door, as_json: bool) -> int:
-    """List search methods: what each is made of, what it costs, how sure we are of it.
-
-    \b
-    Examples:
-      needlepoint methods
-      needlepoint methods show dense
-    """
-    context = click.get_current_context()
-    return EXIT_HITS if context.invoked_subcommand else _methods(as_json, "*")
-
-
-@methods.command("list")
-@click.argument("pattern", default="*")
-@_as_json
-@common
-def list_all(door: Door, pattern: str, as_json: bool) -> int:
-    """Methods whose name matches PATTERN (wild cards allowed)."""
-    return _methods(as_json, pattern)
-
-
-def _methods(as_json: bool, pattern: str) -> int:
-    from needlepoint.methods.card import list_methods
-
-    cards = list_methods(pattern)
-    if as_json:
-        output.write_json([card.to_dict() for card in cards])
-        return EXIT_HITS
-    rows = [(c.name, c.title, str(c.year), f"passes: {c.passes}", c.evidence) for c in cards]
-    output.write(_columns(rows))
-    return EXIT_HITS
-
-
-@methods.command("show")
-@click.argument("name")
-@_as_json
-@common
-def show_method(door: Door, name: str, as_json: bool) -> int:
-    """The card of one method."""
-    from needlepoint.methods.card import find_method
-
-    card = find_method(name).card.to_dict()
-    if as_json:
-        output.write_json(card)
-    else:
-        output.write(_columns([(key, _plain(value)) for key, value in card.items()]))
-    return EXIT_HITS
-
-
 @click.command("export")
 @click.argument("address")
 @click.argument("folder", type=click.Path())
@@ -212,21 +163,3 @@ def export(door: Door, address: str, folder: str) -> int:
     output.write_json(write(address, Path(folder)))
     door.talk.note(f"written; use it as --model onnx:{folder}")
     return EXIT_HITS
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return "; ".join(f"{k}: {_plain(v)}" for k, v in value.items()) or "-"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_plain, value)) or "-"
-    return str(value)
-
-
-def _columns(rows: Sequence[tuple[str, ...]]) -> bytes:
-    """Rows as aligned columns; the last is as long as it is."""
-    widths = [max(len(cell) for cell in column) for column in list(zip(*rows, strict=True))[:-1]]
-    lines = []
-    for *cells, last in rows:
-        head = "  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True))
-        lines.append(printable(f"{head}  {last}").rstrip() + "\n")
-    return output.raw("".join(lines))

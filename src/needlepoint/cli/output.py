@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from needlepoint.errors import UsageError
 from needlepoint.query import PICTURE_ENDINGS
-from needlepoint.results import Results, dumps
+from needlepoint.results import Results, dumps, printable
 
 
 class ReaderGone(Exception):
@@ -34,6 +35,25 @@ def write(data: bytes) -> None:
 def write_json(value: Any) -> None:
     """A value as indented JSON and a newline."""
     write(raw(dumps(value, indent=2) + "\n"))
+
+
+def columns(rows: Sequence[tuple[str, ...]]) -> bytes:
+    """Rows as aligned columns; the last is as long as it is."""
+    widths = [max(len(cell) for cell in column) for column in list(zip(*rows, strict=True))[:-1]]
+    lines = []
+    for *cells, last in rows:
+        head = "  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True))
+        lines.append(printable(f"{head}  {last}").rstrip() + "\n")
+    return raw("".join(lines))
+
+
+def plain(value: Any) -> str:
+    """A value of a card as people read it."""
+    if isinstance(value, dict):
+        return "; ".join(f"{k}: {plain(v)}" for k, v in value.items()) or "-"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(plain, value)) or "-"
+    return str(value)
 
 
 def save(path: str, data: bytes) -> None:

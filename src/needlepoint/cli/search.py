@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,8 +41,40 @@ class Asking(click.Command):
         return super().parse_args(ctx, safe)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How an answer is asked for and given: the options that search and similar share."""
+
+    k: int | None
+    form: str | None
+    print0: bool
+    min_score: str | None
+    where: str | None
+    target: str | None
+    show: bool
+    copy_to: str | None
+    model: str | None
+    method: str | None
+
+    def options(self, door: Door) -> dict[str, Any]:
+        """What of it the library is told, with the settings for what no flag said."""
+        chosen = {
+            name: door.settings.choose(name, getattr(self, name))
+            for name in ("k", "min_score", "model", "method")
+        }
+        score = chosen["min_score"]
+        chosen["min_score"] = score if score in (None, "auto") else float(score)
+        return {**chosen, "where": self.where}
+
+
 def answering(function: F) -> F:
-    """Options of every verb that gives an answer."""
+    """Give a verb the options of an ``Answer`` and pass it as ``answer``."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **given: Any) -> Any:
+        answer = Answer(**{field.name: given.pop(field.name) for field in fields(Answer)})
+        return function(*args, answer=answer, **given)
+
     options = (
         click.option("-k", metavar="N", callback=reader("k"), help="Pictures shown.  [20]"),
         click.option(
@@ -61,39 +96,41 @@ def answering(function: F) -> F:
         click.option("-o", "--output", "target", metavar="FILE", help="Write to a file."),
         click.option("--open", "show", is_flag=True, help="Open the contact sheet (format html)."),
         click.option("--copy-to", metavar="DIR", help="Copy the pictures found into a folder."),
+        click.option("--model", metavar="ADDR", help="Ask with this encoder."),
+        click.option(
+            "--method",
+            metavar="NAME[:OPTIONS]",
+            help="Search with this method (needlepoint methods).",
+        ),
     )
+    verb: Any = wrapped
     for option in reversed(options):
-        function = option(function)
-    return function
+        verb = option(verb)
+    return verb  # type: ignore[no-any-return]
 
 
 @click.command("search", cls=Asking)
 @click.argument("question", nargs=-1)
 @answering
-@click.option("--model", metavar="ADDR", help="Ask with this encoder.")
-@click.option("--method", metavar="NAME", help="Search with this method (needlepoint methods).")
 @click.option("--no-places", is_flag=True, help="Compare whole pictures only.")
 @click.option("--exact", is_flag=True, help="Scan everything exactly, however long it takes.")
+@click.option(
+    "--corpus",
+    metavar="FILE",
+    help="Texts, one a line, that tell a method which words are common.  [the library's keywords]",
+)
 @click.option("--here", is_flag=True, help="Index the current folder, search only below it.")
 @click.option("-n", "--no-index", is_flag=True, help="With --here: do not index first.")
 @common
 def search(
     door: Door,
     question: tuple[str, ...],
-    model: str | None,
-    method: str | None,
     no_places: bool,
     exact: bool,
+    corpus: str | None,
     here: bool,
     no_index: bool,
-    k: int | None,
-    form: str | None,
-    print0: bool,
-    min_score: str | None,
-    where: str | None,
-    target: str | None,
-    show: bool,
-    copy_to: str | None,
+    answer: Answer,
 ) -> int:
     """Find pictures, and the place in each, that answer QUESTION.
 
@@ -109,6 +146,7 @@ def search(
       needlepoint search 'scene.jpg#xywh=610,40,70,70' --format html -o sheet.html --open
       needlepoint search "2:beach - people" --where "year >= 2020 and camera ~ Pixel"
       needlepoint search "a dog" -0 | xargs -0 ls -l
+      needlepoint search "a small red mug" --method lare
       cat questions.txt | needlepoint search - > answers.jsonl
 
     \b
@@ -117,21 +155,19 @@ def search(
     """
     if not question:
         raise UsageError("no question; write for example: needlepoint search 'red bicycle'")
-    door.settings.choose("k", k)
-    door.settings.choose("min_score", min_score)
     options = {
-        "k": door.settings["k"],
-        "where": _here(where) if here else where,
-        "min_score": _score(door.settings["min_score"]),
-        "model": door.settings.choose("model", model),
-        "method": door.settings.choose("method", method),
+        **answer.options(door),
         "places": not no_places,
         "mode": "exact" if exact else "auto",
+        "corpus": None if corpus is None else _lines(corpus),
     }
+    if here:
+        options["where"] = _here(answer.where)
     batch = question == ("-",)
-    if batch and (show or copy_to or print0 or target or form not in (None, "json", "jsonl")):
+    given = (answer.show, answer.copy_to, answer.print0, answer.target)
+    if batch and (any(given) or answer.form not in (None, "json", "jsonl")):
         raise UsageError("with questions from stdin the answer is JSON lines on stdout only")
-    how = None if batch else _How(door, form, print0, target, show, copy_to)
+    how = None if batch else _How(door, answer)
     asked = None if batch else Query.parse(_joined(question))
     for part in asked.parts if asked is not None else ():
         if part.kind == "picture" and os.path.isdir(part.file):
@@ -143,28 +179,15 @@ def search(
             with door.talk.progress() as progress:
                 library.index([os.getcwd()], progress=progress, warn=door.talk.detail)
         if how is None or asked is None:
-            return _batch(library, options)
-        return how.deliver(_ask(library, asked, options))
+            return _batch(door, library, options)
+        return how.deliver(_ask(door, library, asked, options))
 
 
 @click.command("similar", cls=Asking)
 @click.argument("item")
 @answering
-@click.option("--model", metavar="ADDR", help="Compare by this encoder.")
 @common
-def similar(
-    door: Door,
-    item: str,
-    model: str | None,
-    k: int | None,
-    form: str | None,
-    print0: bool,
-    min_score: str | None,
-    where: str | None,
-    target: str | None,
-    show: bool,
-    copy_to: str | None,
-) -> int:
+def similar(door: Door, item: str, answer: Answer) -> int:
     """Find pictures like a picture of the library, or like a piece of it.
 
     ITEM is @ and the id that search prints, with an optional piece in pixels or percent.
@@ -175,36 +198,21 @@ def similar(
       needlepoint similar '@1234#xywh=610,40,70,70' -k 5 --format paths
     """
     part = _item(item)
-    how = _How(door, form, print0, target, show, copy_to)
+    how = _How(door, answer)
     with door.open() as library:
         box = part.box
         if box is not None and part.box_percent:
             facts = library.picture(int(part.value))
             width, height = facts["width"] / 100, facts["height"] / 100
             box = (box[0] * width, box[1] * height, box[2] * width, box[3] * height)
-        results = library.similar(
-            int(part.value),
-            box=box,
-            k=door.settings.choose("k", k),
-            where=where,
-            min_score=_score(door.settings.choose("min_score", min_score)),
-            model=door.settings.choose("model", model),
-        )
-        return how.deliver(results)
+        return how.deliver(library.similar(int(part.value), box=box, **answer.options(door)))
 
 
 class _How:
     """Where an answer goes and in which format; checked before anything is searched."""
 
-    def __init__(
-        self,
-        door: Door,
-        form: str | None,
-        print0: bool,
-        target: str | None,
-        show: bool,
-        copy_to: str | None,
-    ) -> None:
+    def __init__(self, door: Door, answer: Answer) -> None:
+        form, print0, target, show = answer.form, answer.print0, answer.target, answer.show
         if print0 and form not in (None, "paths"):
             raise UsageError(f"-0 writes paths; it does not go with --format {form}")
         if show and form is None:
@@ -214,7 +222,7 @@ class _How:
             raise UsageError(f"--open shows a contact sheet; it needs --format html, not {form}")
         if self.form == "html" and not (target or show) and sys.stdout.isatty():
             raise UsageError("a contact sheet is not for a terminal; add --output FILE or --open")
-        self.door, self.print0, self.copy_to, self.show = door, print0, copy_to, show
+        self.door, self.print0, self.copy_to, self.show = door, print0, answer.copy_to, show
         self.target = target or (_sheet_file() if show else None)
 
     def deliver(self, results: Results) -> int:
@@ -251,18 +259,21 @@ class _How:
         talk.detail(f"{'exact' if results.exact else 'approximate'}; {stages}")
 
 
-def _ask(library: Any, query: Query, options: dict[str, Any]) -> Results:
+def _ask(door: Door, library: Any, query: Query, options: dict[str, Any]) -> Results:
     try:
-        results: Results = library.search(query, **options)
+        with warnings.catch_warnings(record=True) as caught:
+            results: Results = library.search(query, **options)
     except PictureError as error:  # the question cannot be read: that is usage, not a partial run
         raise UsageError(
             f"the picture to search for cannot be read: {error.path}: {error.reason}. "
             "For words that look like a path write text:…"
         ) from error
+    for told in caught:
+        door.talk.warn(str(told.message))
     return results
 
 
-def _batch(library: Any, options: dict[str, Any]) -> int:
+def _batch(door: Door, library: Any, options: dict[str, Any]) -> int:
     """Answer every line of stdin with a JSON line; a bad line does not end the run."""
     found, worst = False, EXIT_HITS
     for line in sys.stdin.buffer:
@@ -270,7 +281,7 @@ def _batch(library: Any, options: dict[str, Any]) -> int:
         if not text.strip():
             continue
         try:
-            results = _ask(library, Query.parse(text), options)
+            results = _ask(door, library, Query.parse(text), options)
         except NeedlepointError as error:
             worst = worst or error.exit_code
             answer = {"query": text, "error": {"code": error.exit_code, "message": str(error)}}
@@ -297,8 +308,15 @@ def _item(text: str) -> Part:
     return parts[0]
 
 
-def _score(value: str | None) -> Any:
-    return value if value in (None, "auto") else float(value)
+def _lines(file: str) -> list[str]:
+    """The lines of a text file that are not empty."""
+    try:
+        text = Path(file).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"--corpus {file} cannot be read: {error}. Give a UTF-8 file, one text a line."
+        ) from None
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _here(where: str | None) -> str:

@@ -12,7 +12,15 @@ import numpy as np
 
 from needlepoint.errors import LibraryBusy, LibraryIncompatible, UsageError
 from needlepoint.intake.decode import decode
-from needlepoint.library.hits import Clock, Judge, Ready, Wanted, to_hits, weigh
+from needlepoint.library.hits import (
+    Clock,
+    Judge,
+    Ready,
+    Wanted,
+    in_order_again,
+    to_hits,
+    weigh,
+)
 from needlepoint.library.roster import BUILTIN, Asks, Roster, method_of
 from needlepoint.methods.card import Asked, Method, find_method
 from needlepoint.parts import (
@@ -79,16 +87,20 @@ class Asker:
             _check_corpus(options.method)
         clock = Clock()
         ready = [self._prepare(part, options) for part in query.parts]
+        again = _in_order_by(ready)
         probes, fused = weigh(ready)
         clock.lap("encode")
         within = self._within(options)
         clock.lap("filter")
-        many = options.k + len(options.without)
+        many = max(options.k + len(options.without), again.shortlist if again else 0)
         found = self._store.search(probes, many, within=within, mode=options.mode)
+        reordered = 0
+        if again is not None:
+            found, reordered = in_order_again(self._store, found, ready[0], again)
         clock.lap("search")
         judge = Judge(ready, fused)
         wanted = Wanted(options.k, options.min_score, options.without)
-        hits = to_hits(self._store, found, ready, fused, judge, wanted)
+        hits = to_hits(self._store, found, ready, fused, judge, wanted, reordered)
         clock.lap("facts")
         return Results(
             query=query,
@@ -147,6 +159,7 @@ class Asker:
             _named(options.method, space, fusion),
             _calibration(encoder, space, method, fusion),
             handicap,
+            asked if asked is not None and asked.second is not None else None,
         )
 
     def _words(
@@ -246,6 +259,22 @@ def _calibration(
     if fusion.kind == "gated" or (method is not None and method.asks is not None):
         return None
     return encoder.calibration(space.name) if isinstance(encoder, Calibrated) else None
+
+
+def _in_order_by(ready: list[Ready]) -> Asked | None:
+    """What puts the best in order again, if anything does.
+
+    Raises:
+        UsageError: the question has several parts, and no one of them can have the last word.
+    """
+    found = [one.asked for one in ready if one.asked is not None]
+    if found and len(ready) > 1:
+        raise UsageError(
+            f"`method` is {ready[0].method}, which puts the best pictures in order again by the "
+            f"words of a question of one part. Received: {len(ready)} parts. Ask with one, or "
+            "with another --method."
+        )
+    return found[0] if found else None
 
 
 def _check_corpus(method: str | None) -> None:

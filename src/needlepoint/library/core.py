@@ -324,10 +324,13 @@ class Library:
 
     def info(self) -> dict[str, Any]:
         """Counts, folders, models and bytes."""
+        told = self._store.stats()
+        for space in told["spaces"]:
+            space["method"] = method_of(space["recipe"])
         return {
             "library": str(self.path),
             "version": __version__,
-            **self._store.stats(),
+            **told,
             "roots": [{"path": p, "online": on} for p, on in self._store.roots().values()],
             "models": self.models(),
             "skipped": len(self._store.skipped()),

@@ -10,22 +10,28 @@ from typing import Any, Literal
 
 import numpy as np
 
+from needlepoint.methods.card import Asked
 from needlepoint.parts import Calibration, Floats
 from needlepoint.picture import Box
 from needlepoint.results import Hit
+from needlepoint.search.shortlist import reorder
 from needlepoint.store.base import Probe, Space, StoreHits
 from needlepoint.store.sqlite import SqliteStore
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A part made ready: its probe, its space, its method and, if there is one, its calibration."""
+    """A part made ready: its probe, its space, its method and, if there is one, its calibration.
+
+    ``asked`` is there where the best are put in order again by a second vector.
+    """
 
     probe: Probe
     space: Space
     method: str
     calibration: Calibration | None
     handicap: float = 0.0
+    asked: Asked | None = None
 
     def background(self) -> tuple[float, float]:
         """Mean and standard deviation of unrelated pictures' scores; 0 and 1 when unknown."""
@@ -58,6 +64,32 @@ def weigh(ready: Sequence[Ready]) -> tuple[list[Probe], bool]:
         mean, std = one.background()
         weighed.append(replace(one.probe, mean=mean, std=std))
     return weighed, True
+
+
+def in_order_again(
+    store: SqliteStore, found: StoreHits, one: Ready, asked: Asked
+) -> tuple[StoreHits, int]:
+    """The found with the first of them in the order of a second vector, and how many those are."""
+    if asked.second is None or not len(found.ids):
+        return found, 0
+    first = np.sort(found.ids[: asked.shortlist])
+    kept = store.fetch_vectors(first.tolist(), one.space.id)
+    second = np.zeros(len(found.ids), np.float32)
+    by_id = np.argsort(found.ids)  # equal scores come in order of id
+    at = by_id[np.searchsorted(found.ids, first, sorter=by_id)]
+    second[at] = [float(kept[number].whole @ asked.second[0]) for number in first.tolist()]
+    order, mixed = reorder(
+        found.score[None, by_id], second[None, by_id], asked.share, asked.shortlist
+    )
+    now = by_id[order[0]]
+    again = replace(
+        found,
+        ids=found.ids[now],
+        score=mixed[0, order[0]],
+        part_scores=found.part_scores[now],
+        boxes=found.boxes[now],
+    )
+    return again, len(first)
 
 
 class Judge:
@@ -93,8 +125,12 @@ def to_hits(
     fused: bool,
     judge: Judge,
     wanted: Wanted,
+    reordered: int = 0,
 ) -> list[Hit]:
-    """Hits with paths and facts, best first, less what is not wanted."""
+    """Hits with paths and facts, best first, less what is not wanted.
+
+    ``reordered`` tells how many of the first have a score of their own kind.
+    """
     facts = store.facts(found.ids.tolist())
     roots = {number: path for number, (path, _) in store.roots().items()}
     source: dict[str, Any] = {
@@ -123,7 +159,7 @@ def to_hits(
                 id=number,
                 path=os.path.join(roots[file.root], file.path),
                 score=score,
-                score_kind="fused" if fused else "cosine",
+                score_kind="reordered" if i < reordered else "fused" if fused else "cosine",
                 box=None if np.isnan(box).any() else _box(box),
                 match=match,
                 probability=probability,

@@ -155,6 +155,28 @@ def describer_of(recipe: str) -> Describer:
     return method.describer(options)
 
 
+def how_to(method: Method) -> dict[str, str]:
+    """Command lines that ``index`` for a method and ``search`` with it, capitals to be filled in.
+
+    Example:
+        >>> how_to(find_method("windows"))["index"]
+        'needlepoint index --regions windows FOLDER'
+    """
+    card = method.card
+    source = card.recipe.partition(":")[0].rstrip("*")
+    if method.describer is not None:
+        model = " --model ADDR" if card.needs else ""
+        index = f"needlepoint index --method {card.name}{model} FOLDER"
+    elif is_policy(source):
+        index = f"needlepoint index --regions {source} FOLDER"
+    elif source:
+        index = f"needlepoint index --method {source} FOLDER"
+    else:
+        index = "(any library, however it was indexed)"
+    corpus = " --corpus TEXTS" if method.asks is not None else ""
+    return {"index": index, "search": f"needlepoint search --method {card.name}{corpus} QUESTION"}
+
+
 def same_vectors(one: str, other: str) -> bool:
     """Whether two recipes keep the same of every picture: they differ only in ``when_asked``.
 

@@ -1,0 +1,116 @@
+"""The verb about methods: what each is made of, and how to index and search with it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator
+
+import click
+
+from needlepoint.cli import output
+from needlepoint.cli.door import Door, common
+from needlepoint.errors import EXIT_HITS
+from needlepoint.methods.card import Method, find_method, how_to, list_methods
+from needlepoint.results import printable
+
+WIDTH = 100
+"""Columns of a card that does not go to a terminal."""
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+
+
+@click.group("methods", invoke_without_command=True)
+@_as_json
+@common
+def methods(door: Door, as_json: bool) -> int:
+    """List search methods: what each costs, and how sure we are of it.
+
+    \b
+    Examples:
+      needlepoint methods
+      needlepoint methods list 'ca*'
+      needlepoint methods show lare
+    """
+    context = click.get_current_context()
+    return EXIT_HITS if context.invoked_subcommand else _list(as_json, "*")
+
+
+@methods.command("list")
+@click.argument("pattern", default="*")
+@_as_json
+@common
+def list_some(door: Door, pattern: str, as_json: bool) -> int:
+    """Methods whose name matches PATTERN (wild cards allowed)."""
+    return _list(as_json, pattern)
+
+
+def _list(as_json: bool, pattern: str) -> int:
+    cards = list_methods(pattern)
+    if as_json:
+        output.write_json([_told(find_method(card.name)) for card in cards])
+    elif cards:
+        rows = [(c.name, c.task, c.title, f"passes: {c.passes}", c.evidence) for c in cards]
+        output.write(output.columns(rows))
+    return EXIT_HITS
+
+
+@methods.command("show")
+@click.argument("name")
+@_as_json
+@common
+def show(door: Door, name: str, as_json: bool) -> int:
+    """The card of one method: parts, parameters and their sources, evidence, and how to use it."""
+    method = find_method(name)
+    if as_json:
+        output.write_json(_told(method))
+    else:
+        width = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
+        output.write(output.raw("".join(f"{line}\n" for line in _lines(method, width))))
+    return EXIT_HITS
+
+
+def _told(method: Method) -> dict[str, object]:
+    return {**method.card.to_dict(), "how_to": how_to(method)}
+
+
+def _lines(method: Method, width: int) -> Iterator[str]:
+    """The card, a heading a part."""
+    card = method.card
+    yield from _wrapped(f"{card.name}: {card.title}", width, "")
+    facts = {
+        "task": card.task,
+        "source": f"{card.paper} ({card.year})",
+        "evidence": card.evidence,
+        "parts": "; ".join(card.parts),
+        "needs": ", ".join(card.needs) or "nothing special of an encoder",
+        "stores": card.stores,
+        "passes": card.passes,
+    }
+    label = max(map(len, facts)) + 4
+    for name, value in facts.items():
+        yield from _wrapped(value, width, f"  {name}".ljust(label))
+    if card.parameters:
+        yield "parameters, and where each comes from"
+        label = max(map(len, card.parameters)) + 4
+        for name, value in card.parameters.items():
+            yield from _wrapped(value, width, f"  {name}".ljust(label))
+    if card.disagreements:
+        yield "where the sources disagree"
+        for value in card.disagreements:
+            yield from _wrapped(value, width, "  - ")
+    yield "how to"
+    for name, value in how_to(method).items():
+        yield f"  {name.ljust(8)}{value}"  # a command is not broken into lines
+
+
+def _wrapped(text: str, width: int, lead: str) -> list[str]:
+    return textwrap.wrap(
+        printable(text),
+        max(width, 40),
+        initial_indent=lead,
+        subsequent_indent=" " * len(lead),
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
