@@ -40,7 +40,8 @@ def thing_questions(
     Args:
         pictures: the set.
         words: words that may be asked for.
-        count: most questions; at most a sixth of them name no colour.
+        count: most questions; at most a sixth of them name no colour, at most a third a colour
+            that training scenes never show with the word.
         min_visible: share (0 to 1) of a thing that must show.
         rng: where the choice comes from.
 
@@ -56,16 +57,16 @@ def thing_questions(
             for colour in (row.colour, None)
         }
     )
-    plain_most = count // 6
-    painted: list[TextQuestion] = []
-    plain: list[TextQuestion] = []
+    most = {"plain": count // 6, "new": count // 3, "known": count}
+    rows: dict[str, list[TextQuestion]] = {kind: [] for kind in most}
     for place in rng.permutation(len(pairs)):
         word, colour = pairs[int(place)]
-        kind, most = (painted, count) if colour else (plain, plain_most)
-        if len(kind) < most:
+        kind = "plain" if not colour else "new" if held_out(word, colour) else "known"
+        if len(rows[kind]) < most[kind]:
             asked = thing_question(pictures, Part(word, colour or None), min_visible)
-            kind += [asked] if asked.relevant else []
-    chosen = [*painted[: count - len(plain)], *plain]
+            rows[kind] += [asked] if asked.relevant else []
+    chosen = [*rows["plain"], *rows["new"]]
+    chosen += rows["known"][: count - len(chosen)]
     return sorted(chosen, key=lambda row: row.text)
 
 
@@ -110,7 +111,11 @@ def whole_questions(
         text, parts, busy = describe(picture, rng)
         if not parts or any(part.word not in words for part in parts):
             continue
-        fits = [other.file for other in pictures if whole_fits(other, parts, busy)]
+        fits = {
+            other.file: tuple(row.box for row in large_things(other))
+            for other in pictures
+            if whole_fits(other, parts, busy)
+        }
         near = [
             other.file
             for other in pictures
@@ -123,7 +128,7 @@ def whole_questions(
                 parts=parts,
                 relevant=tuple(fits),
                 junk=tuple(near),
-                boxes={picture.file: tuple(row.box for row in large_things(picture))},
+                boxes={picture.file: fits[picture.file], **fits},
                 busy=busy,
                 held_out=any(held_out(part.word, part.colour) for part in parts),
             )

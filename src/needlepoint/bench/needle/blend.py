@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter
 FloatArray = npt.NDArray[np.floating[Any]]
 Generator = np.random.Generator
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-_RENDERED = 0.6  # standard deviation in pixels of the edge that resampling leaves
+_RENDERED = 0.68  # standard deviation in pixels of the edge that resampling leaves
 _SOFTEST = 2.2
 _STRONG = 0.97  # the share of pixels whose gradient is below those that sharpness is measured on
 
@@ -81,9 +81,15 @@ def grey(rgb: FloatArray) -> FloatArray:
     return luma
 
 
+def slopes(luma: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Central differences of [H, W], downwards and across, each [H, W]."""
+    down, across = np.gradient(luma)
+    return np.asarray(down), np.asarray(across)
+
+
 def gradient(luma: FloatArray) -> FloatArray:
     """Length of the central differences [H, W]."""
-    down, across = np.gradient(luma)
+    down, across = slopes(luma)
     length: FloatArray = np.hypot(down, across).astype(np.float32)
     return length
 

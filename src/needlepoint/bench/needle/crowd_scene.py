@@ -185,7 +185,8 @@ def _compose(
         alpha = pixels[..., 3] / 255
         solid = alpha > 0.5
         h, w = solid.shape
-        if w >= width or h >= height or solid.sum() < 30:
+        least = 0.9 * plan.small_area[0] * width * height  # thin things fade when softened
+        if w >= width or h >= height or solid.sum() < least:
             continue
         for _ in range(_TRIES):
             x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))

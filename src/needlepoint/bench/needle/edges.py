@@ -3,9 +3,10 @@
 How it is checked: on finished scenes (after the camera's blur and grain and after JPEG), points are
 sampled on the visible outlines of pasted things, and on edges of the background photograph at least
 eight pixels away from everything pasted. Both must be local maxima of the gradient along its
-direction, and the natural ones are drawn so that their gradients are distributed as those of the
-outlines: a stronger edge alone proves nothing. At each point five detectors measure what gives a
-paste away:
+direction, and of both kinds as many are kept in each range of strength (length of the gradient),
+straightness (coherence of the structure tensor) and step (difference of grey four to eight pixels
+to either side): that an edge is strong, or the border of something and not a speck of texture,
+proves nothing. At each point six detectors measure what gives a paste away:
 
 - ``noise``: how much the grain differs on the two sides (residual of Immerkaer's kernel);
 - ``texture``: how much the gradient energy differs on the two sides;
@@ -30,7 +31,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from needlepoint.bench.needle.blend import gradient, grey, smooth
+from needlepoint.bench.needle.blend import gradient, grey, slopes, smooth
 from needlepoint.bench.needle.masks import decode
 from needlepoint.bench.needle.truth import Placed, ScenePicture, Truth
 from needlepoint.errors import UsageError
@@ -41,7 +42,7 @@ IntArray = npt.NDArray[np.int64]
 _AWAY = 8
 _WEAKEST = 6.0  # grey levels a pixel
 _PER_PICTURE = 80
-_BINS = 10
+_BINS = 5
 
 
 @dataclass(frozen=True)
@@ -81,23 +82,23 @@ def check_edges(
     rows: list[FloatArray] = []
     labels: list[npt.NDArray[np.bool_]] = []
     owners: list[IntArray] = []
-    strengths: list[npt.NDArray[Any]] = []
+    kinds: list[npt.NDArray[Any]] = []
     for number, picture in enumerate(truth.pictures[:most]):
         with Image.open(Path(folder) / picture.file) as opened:
             rgb = np.asarray(opened.convert("RGB"), dtype=np.float32)
-        pasted, natural, strength = _points(rgb, picture, keep, rng)
+        pasted, natural = _points(rgb, picture, keep, rng)
         points = np.concatenate([pasted, natural])
         if not len(points):
             continue
         rows.append(measure(rgb, points))
         labels.append(np.arange(len(points)) < len(pasted))
         owners.append(np.full(len(points), number))
-        strengths.append(strength[points[:, 0], points[:, 1]])
+        kinds.append(_kind_of_edge(rgb, points))
     if not rows:
         raise UsageError(f"folder={str(folder)!r}: no edges were found")
     values, label = np.concatenate(rows), np.concatenate(labels)
-    owner, strength = np.concatenate(owners), np.concatenate(strengths)
-    chosen = _alike(strength, label, rng)
+    owner = np.concatenate(owners)
+    chosen = _alike(np.concatenate(kinds), label, rng)
     values, label, owner = values[chosen], label[chosen], owner[chosen]
     counts = (int(label.sum()), int((~label).sum()))
     if min(counts) < 50:
@@ -109,13 +110,12 @@ def check_edges(
 def measure(rgb: FloatArray, points: IntArray) -> FloatArray:
     """The six detectors [N, 6] at points [N, 2] (row, column) of a picture [H, W, 3]."""
     luma = grey(rgb)
-    down, across = np.gradient(luma)
+    down, across = slopes(luma)
     length: FloatArray = np.hypot(down, across)
     blurred = gradient(smooth(luma, 1.0))
     r, c = points[:, 0], points[:, 1]
-    normal = np.stack([down[r, c], across[r, c]], axis=1) / np.maximum(length[r, c], 1e-3)[:, None]
     steps = np.arange(-8, 8.5, 0.5)
-    where = points[:, None, :] + normal[:, None, :] * steps[None, :, None]
+    where = _across(down, across, points, steps)
     profile = _sampled(luma, where)
     low, high = profile[:, steps <= -4].mean(1), profile[:, steps >= 4].mean(1)
     contrast = np.abs(high - low) + 4
@@ -124,7 +124,7 @@ def measure(rgb: FloatArray, points: IntArray) -> FloatArray:
     wave = np.abs(_ripple(luma))
     noise = smooth(wave, 2.0)
     energy = smooth(length.astype(np.float32), 2.0)
-    sides = points[:, None, :] + normal[:, None, :] * np.array([-6.0, 6.0])[None, :, None]
+    sides = _across(down, across, points, np.array([-6.0, 6.0]))
     grain, texture = _sampled(noise, sides) + 0.5, _sampled(energy, sides) + 0.5
     ratio = length[r, c] / np.maximum(blurred[r, c], 1e-3)
     width = 1 / np.sqrt(np.maximum(ratio**2 - 1, 1 / 36))
@@ -154,9 +154,9 @@ def owners_of(picture: ScenePicture) -> npt.NDArray[np.int16]:
 
 def _points(
     rgb: FloatArray, picture: ScenePicture, keep: Callable[[Placed], bool], rng: np.random.Generator
-) -> tuple[IntArray, IntArray, FloatArray]:
+) -> tuple[IntArray, IntArray]:
     luma = grey(rgb)
-    down, across = np.gradient(luma)
+    down, across = slopes(luma)
     length = np.hypot(down, across).astype(np.float32)
     inside = np.zeros_like(length, dtype=np.bool_)
     inside[10:-10, 10:-10] = True
@@ -182,22 +182,45 @@ def _points(
     far = ~_grown(owner >= 0, _AWAY)
     natural = spots[far[spots[:, 0], spots[:, 1]]]
     outline = outline[rng.permutation(len(outline))[:_PER_PICTURE]]
-    natural = natural[rng.permutation(len(natural))[: 3 * _PER_PICTURE]]
-    return outline, natural, length
+    natural = natural[rng.permutation(len(natural))[: 4 * _PER_PICTURE]]
+    return outline, natural
 
 
-def _alike(
-    strength: FloatArray, label: npt.NDArray[np.bool_], rng: np.random.Generator
-) -> IntArray:
-    """Places of points such that both kinds have the same number in each range of strength."""
-    middle = strength[label] if label.any() else strength
-    cuts = np.quantile(middle, np.linspace(0, 1, _BINS + 1)[1:-1])
-    band = np.digitize(strength, cuts)
-    chosen = []
-    for number in range(_BINS):
-        kinds = [np.flatnonzero((band == number) & (label == kind)) for kind in (True, False)]
-        most = min(len(kind) for kind in kinds)
-        chosen += [rng.permutation(kind)[:most] for kind in kinds]
+def _kind_of_edge(rgb: FloatArray, points: IntArray) -> FloatArray:
+    """Strength, straightness and step [N, 3] of the edges at points [N, 2]."""
+    luma = grey(rgb)
+    down, across = slopes(luma)
+    dd, aa, da = (smooth(part, 2.5) for part in (down * down, across * across, down * across))
+    straight = np.hypot(dd - aa, 2 * da) / np.maximum(dd + aa, 1e-3)
+    r, c = points[:, 0], points[:, 1]
+    strong = np.hypot(down, across)[r, c]
+    profile = _sampled(luma, _across(down, across, points, np.arange(-8.0, 8.5, 0.5)))
+    step = np.abs(profile[:, :9].mean(1) - profile[:, -9:].mean(1))
+    return np.stack([strong, straight[r, c], step], axis=1)
+
+
+def _across(
+    down: FloatArray, across: FloatArray, points: IntArray, steps: FloatArray
+) -> FloatArray:
+    """Places [N, S, 2] across the edge at each point [N, 2], ``steps`` [S] pixels away."""
+    r, c = points[:, 0], points[:, 1]
+    normal = np.stack([down[r, c], across[r, c]], axis=1)
+    normal /= np.maximum(np.hypot(normal[:, 0], normal[:, 1]), 1e-3)[:, None]
+    return points[:, None, :] + normal[:, None, :] * steps[None, :, None]
+
+
+def _alike(kinds: FloatArray, label: npt.NDArray[np.bool_], rng: np.random.Generator) -> IntArray:
+    """Places of points such that each range of strength and straightness holds as many of both."""
+    outlines = kinds[label] if label.any() else kinds
+    band = np.zeros(len(kinds), dtype=np.int64)
+    for column in range(kinds.shape[1]):
+        cuts = np.quantile(outlines[:, column], np.linspace(0, 1, _BINS + 1)[1:-1])
+        band = band * _BINS + np.digitize(kinds[:, column], cuts)
+    chosen: list[IntArray] = []
+    for number in np.unique(band):
+        both = [np.flatnonzero((band == number) & (label == kind)) for kind in (True, False)]
+        most = min(len(places) for places in both)
+        chosen += [rng.permutation(places)[:most] for places in both]
     return np.concatenate(chosen)
 
 

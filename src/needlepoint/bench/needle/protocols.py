@@ -88,7 +88,7 @@ def _words(number: int, row: TextQuestion) -> Question:
         text=row.text,
         junk=frozenset(row.junk),
         boxes=_boxes(row.boxes),
-        group=row.parts[0].word if row.task == "thing" else row.relevant[0],
+        group=row.parts[0].word if row.task == "thing" else next(iter(row.boxes)),
     )
 
 

@@ -90,8 +90,9 @@ class TextQuestion:
 
     ``task`` is ``thing`` (a small thing, said by one part) or ``whole`` (the picture: its large
     things, and ``busy`` how many small ones, where said). ``boxes`` holds for each relevant
-    picture where the thing is; ``junk`` pictures might be right as well. ``held_out``: a part's
-    word and colour never occur together in training scenes.
+    picture where the things are, first for the picture that a caption was written for; ``junk``
+    pictures might be right as well. ``held_out``: a part's word and colour never occur together
+    in training scenes.
     """
 
     task: str
