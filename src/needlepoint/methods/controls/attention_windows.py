@@ -72,5 +72,6 @@ CARD = register(
         ),
         describer=lambda text: AttentionDescriber(read(text)),
         fusion=fusion,
+        when_asked=("fusion", "tau"),
     )
 )

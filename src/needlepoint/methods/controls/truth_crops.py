@@ -70,5 +70,6 @@ CARD = register(
         ),
         describer=describer,
         fusion=lambda options, card: read(options).how(card),
+        when_asked=("fusion", "tau"),
     )
 )
