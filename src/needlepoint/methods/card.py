@@ -111,8 +111,8 @@ def list_methods(pattern: str = "*") -> list[MethodCard]:
     """Cards whose name matches a wild-card pattern, by name.
 
     Example:
-        >>> [card.name for card in list_methods("den*")]
-        ['dense']
+        >>> [card.name for card in list_methods("wh*")]
+        ['whole']
     """
     _load()
     return [_METHODS[name].card for name in sorted(_METHODS) if fnmatch.fnmatch(name, pattern)]

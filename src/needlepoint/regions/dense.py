@@ -95,6 +95,52 @@ def window_means(cells: Floats, spans: Spans) -> Floats:
     return means
 
 
+def shared_means(values: Floats, shares: Floats, spans: Spans) -> Floats:
+    """Mean of each window of a map in which every head weighs cells by shares of its own.
+
+    ``sum(share value) / sum(share)`` over the window, head by head: what attention would gather if
+    the window were all there is. A head that pays a window nothing takes its plain mean.
+
+    Args:
+        values: float32 ``[rows, cols, K]``, H heads side by side.
+        shares: float32 ``[rows, cols, H]``, not negative.
+        spans: int32 ``[W, 4]``.
+
+    Returns:
+        float32 ``[W, K]``.
+    """
+    rows, cols, width = values.shape
+    heads = shares.shape[2]
+    split = values.reshape(rows, cols, heads, -1)
+    weighted = (split * shares[..., None]).reshape(values.shape)
+    means = np.empty((len(spans), heads, width // heads), np.float32)
+    for high, wide in np.unique(spans[:, 2:], axis=0).tolist():
+        chosen = (spans[:, 2] == high) & (spans[:, 3] == wide)
+        at = spans[chosen, 0], spans[chosen, 1]
+        sums = _box_sums(weighted, high, wide)[at].reshape(-1, heads, width // heads)
+        paid = _box_sums(shares, high, wide)[at][..., None]
+        if (nothing := paid <= 1e-30).any():
+            plain = _box_sums(values, high, wide)[at].reshape(sums.shape) / (high * wide)
+            sums, paid = np.where(nothing, plain, sums), np.where(nothing, 1, paid)
+        means[chosen] = sums / paid
+    return means.reshape(len(spans), width)
+
+
+def _box_sums(cells: Floats, high: int, wide: int) -> Floats:
+    """Sums of all windows of one size, float32 ``[rows - high + 1, cols - wide + 1, C]``.
+
+    Added up and not subtracted from running sums: shares span many orders of magnitude.
+    """
+    rows, cols = cells.shape[0] - high + 1, cells.shape[1] - wide + 1
+    tall = cells[:rows].copy()
+    for shift in range(1, high):
+        tall += cells[shift : shift + rows]
+    sums = tall[:, :cols].copy()
+    for shift in range(1, wide):
+        sums += tall[:, shift : shift + cols]
+    return sums
+
+
 def span_boxes(spans: Spans, features: DenseFeatures) -> Floats:
     """Boxes of windows in pixels of the picture, clipped to it.
 

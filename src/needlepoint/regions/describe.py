@@ -114,6 +114,11 @@ def describe(
 def dense_map(encoder: DenseEncoder, picture: Picture, recipe: Recipe) -> DenseFeatures:
     """The map of one picture under a recipe, its geometry in pixels of the upright original."""
     features = encoder.dense_features(picture.pixels, long_side=recipe.long_side)
+    return in_original(features, picture)
+
+
+def in_original(features: DenseFeatures, picture: Picture) -> DenseFeatures:
+    """A map made of a picture's working pixels, its geometry in pixels of the upright original."""
     return replace(
         features,
         step_x=features.step_x * picture.scale_x,
