@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from PIL import Image
 
 from needlepoint.errors import UsageError
 from needlepoint.methods.card import Method, MethodCard, register
 from needlepoint.methods.options import read_options, recipe_text
 from needlepoint.parts import Encoder, EncoderCard, Floats
-from needlepoint.picture import Picture, Pixels
+from needlepoint.picture import Picture
 from needlepoint.regions.attention import (
     Geometry,
     Proposals,
@@ -27,7 +26,7 @@ from needlepoint.regions.attention import (
     window_places,
     window_scores,
 )
-from needlepoint.regions.cropped import cut_box, encode_all
+from needlepoint.regions.cropped import as_xywh, cut_box, encode_all, squeezed
 from needlepoint.regions.describe import Description
 from needlepoint.search.fusion import Fusion
 
@@ -145,10 +144,9 @@ class LareDescriber:
         """
         found = []
         for some, wholes, proposed in self._looked_at(encoder, pictures):
-            boxes = [_kept(one) for one in proposed]
-            side = encoder.card.input_size
-            crops: list[Pixels] = [
-                _squashed(cut_box(picture, box), side)
+            boxes = [as_xywh(one.boxes[one.large]) for one in proposed]
+            crops = [
+                squeezed(cut_box(picture, box), encoder.card.input_size)
                 for picture, rows in zip(some, boxes, strict=True)
                 for box in rows
             ]
@@ -216,17 +214,6 @@ class LareDescriber:
             smallest=options.smallest,
             sides_first=options.mode == "reference",
         )
-
-
-def _kept(proposals: Proposals) -> Floats:
-    """The boxes that are encoded, float32 ``[R, 4]``: x, y, w, h."""
-    boxes = proposals.boxes[proposals.large]
-    return np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), axis=1).astype(np.float32)
-
-
-def _squashed(crop: Pixels, side: int) -> Pixels:
-    """A crop as the square that the encoder's own resize leaves as it is (bicubic)."""
-    return np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC))
 
 
 def gate(options: str, card: EncoderCard) -> Fusion:
