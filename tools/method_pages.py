@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from needlepoint.methods.card import MethodCard, list_methods
+from needlepoint.methods.card import MethodCard, find_method, how_to, list_methods
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "methods"
 
 
 def page(card: MethodCard) -> str:
     """One method's page."""
+    commands = how_to(find_method(card.name))
     lines = [f"# {card.title} (`{card.name}`)", ""]
     facts = {
         "task": card.task,
@@ -19,7 +20,8 @@ def page(card: MethodCard) -> str:
         "year": str(card.year),
         "evidence": card.evidence,
         "parts": "; ".join(card.parts),
-        "indexed with": f"`--regions {card.recipe}`" if card.recipe != "*" else "any regions",
+        "index": f"`{commands['index']}`",
+        "search": f"`{commands['search']}`",
         "needs of an encoder": ", ".join(card.needs) or "nothing",
         "stores": card.stores,
         "passes": card.passes,

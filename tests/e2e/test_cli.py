@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -173,13 +175,66 @@ def test_a_contact_sheet_is_one_file(world: World) -> None:
 def test_info_models_methods_and_doctor(world: World) -> None:
     assert json.loads(world.run("info", "--json").stdout)["pictures"] == 8
     models = {m["address"]: m for m in json.loads(world.run("models", "--json").stdout)}
-    assert models["builtin"]["library"]["pictures"] == 8
+    assert [one["pictures"] for one in models["builtin"]["library"]] == [8]
     assert {"dense", "whole"} <= {
         m["name"] for m in json.loads(world.run("methods", "--json").stdout)
     }
     ran = world.run("doctor")
     assert ran.returncode == 0, ran.stdout.decode()
     assert b"8 pictures" in ran.stdout
+
+
+def test_a_library_by_methods_from_the_first_command_to_the_last(world: World) -> None:
+    """Index for one method, be refused another, run what the refusal says, be answered."""
+    library = str(world.folder / "by method")
+
+    def run(*args: str) -> subprocess.CompletedProcess[bytes]:
+        return world.run(*args, "--library", library)
+
+    ran = run("index", str(world.pictures), "--method", "five-crop")
+    assert ran.returncode == 0, ran.stderr.decode()
+    found = rows(run("search", "./pictures/3.jpg", "-k", "8", "-f", "jsonl"))
+    assert os.path.basename(str(found[0]["path"])) == "3.jpg"
+    assert {row["source"]["method"] for row in found} == {"five-crop"}  # type: ignore[index]
+    assert found == rows(
+        run("search", "./pictures/3.jpg", "-k", "8", "-f", "jsonl", "--method", "five-crop")
+    )
+    for method in ("whole", "hard-max"):
+        ran = run("search", "a red ball", "-f", "jsonl", "--method", method)
+        assert {row["source"]["method"] for row in rows(ran)} == {method}  # type: ignore[index]
+
+    refused = run("search", "./pictures/3.jpg", "--method", "grid:n=2")
+    assert (refused.returncode, refused.stdout) == (3, b"")
+    command = re.search(r"`needlepoint (.*?)`", refused.stderr.decode())
+    assert command is not None
+    ran = world.run(*shlex.split(command[1]))
+    assert ran.returncode == 0, ran.stderr.decode()
+    ran = run("search", "./pictures/3.jpg", "-k", "1", "-f", "jsonl", "--method", "grid:n=2")
+    assert ran.returncode == 0
+    assert rows(ran)[0]["source"]["method"] == "grid"  # type: ignore[index]
+    told = json.loads(run("info", "--json").stdout)
+    assert {m["recipe"]: m["pictures"] for m in told["models"]} == {"five-crop": 8, "grid:n=2": 8}
+    assert b"grid:n=2" in run("info").stdout
+    assert b"five-crop: 8 pictures" in run("models").stdout
+
+    again = run("index")  # as last time
+    assert b"8 unchanged" in again.stderr
+    for wrong in (
+        ("index", "--method", "whole"),
+        ("index", "--method", "grid:n=99"),
+        ("index", "--method", "grid", "--regions", "none"),
+        ("search", "x", "--method", "gird"),
+        ("search", "x", "--corpus", "nowhere.txt"),
+    ):
+        ran = run(*wrong)
+        assert (ran.returncode, ran.stdout) == (2, b""), wrong
+        assert ran.stderr.startswith(b"needlepoint: error: ")
+
+
+def test_the_card_of_a_method(world: World) -> None:
+    text = world.run("methods", "show", "five-crop").stdout.decode()
+    assert "needlepoint index --method five-crop FOLDER" in text
+    assert max(map(len, text.splitlines())) <= 100
 
 
 def test_exit_code_2(world: World) -> None:

@@ -7,7 +7,7 @@ encoders with words, ``text.onnx`` and ``tokenizer.json``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from needlepoint.picture import Pixels
 
 CARD, IMAGE, TEXT, TOKENIZER = "card.json", "image.onnx", "text.onnx", "tokenizer.json"
 FORMAT = 1
+
+_FIELDS = fields(EncoderCard)
 
 
 def open_onnx(folder: Path, *, threads: int | None = None) -> OnnxImages:
@@ -56,7 +58,7 @@ class OnnxImages(EncodesImages):
     def __init__(self, folder: Path, told: dict[str, Any], threads: int | None) -> None:
         files = sorted(p for name in (IMAGE, TEXT) for p in folder.glob(name + "*"))
         self.card = replace(
-            read_card(told["card"]),
+            read_card(told["card"], folder / CARD),
             address=f"onnx:{folder}",
             weights_hash=weights.weights_hash(files),
             size_mb=weights.size_mb(files),
@@ -141,8 +143,22 @@ class FileTokenize:
         return np.array([one.ids for one in found], np.int64)
 
 
-def read_card(told: dict[str, Any]) -> EncoderCard:
-    """An ``EncoderCard`` from its JSON form (``dataclasses.asdict``)."""
+def read_card(told: dict[str, Any], path: Path) -> EncoderCard:
+    """An ``EncoderCard`` from its JSON form (``dataclasses.asdict``); ``path`` is where it stood.
+
+    Raises:
+        ModelUnavailable: another version wrote it: fields are missing, or not known here.
+    """
+    known = {f.name: f.default is MISSING and f.default_factory is MISSING for f in _FIELDS}
+    odd = sorted(set(told) - set(known))
+    lost = sorted(name for name, needed in known.items() if needed and name not in told)
+    if odd or lost:
+        what = [f"{', '.join(odd)} not known here"] if odd else []
+        what += [f"{', '.join(lost)} missing"] if lost else []
+        raise ModelUnavailable(
+            f"the card in {path} is of another version of needlepoint ({'; '.join(what)}): export "
+            "the encoder again with this one, or use the version that wrote it"
+        )
     spaces = tuple(SpaceCard(**{**s, "answers": tuple(s["answers"])}) for s in told["spaces"])
     lists = {k: tuple(v) for k, v in told.items() if isinstance(v, list) and k != "spaces"}
     return EncoderCard(**{**told, **lists, "spaces": spaces})

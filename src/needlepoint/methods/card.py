@@ -172,7 +172,7 @@ def how_to(method: Method) -> dict[str, str]:
     elif source:
         index = f"needlepoint index --method {source} FOLDER"
     else:
-        index = "(any library, however it was indexed)"
+        index = "needlepoint index FOLDER"  # any library will do
     corpus = " --corpus TEXTS" if method.asks is not None else ""
     return {"index": index, "search": f"needlepoint search --method {card.name}{corpus} QUESTION"}
 
