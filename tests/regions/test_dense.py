@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from needlepoint.parts import DenseFeatures
-from needlepoint.regions.dense import representatives, span_boxes, window_means, window_spans
+from needlepoint.regions.dense import (
+    representatives,
+    shared_means,
+    span_boxes,
+    window_means,
+    window_spans,
+)
 
 SIZES = (1, 2, 3, 5)
 sides = st.integers(1, 34)
@@ -221,3 +227,28 @@ def test_more_representatives_never_lose_ground_by_much(count):
         return float((windows @ representatives(windows, r).vectors.T).max(axis=1).mean())
 
     assert fit(count + 8) > fit(count)
+
+
+def test_shared_means_equal_a_loop_over_heads():
+    draw = np.random.default_rng(4)
+    values = draw.normal(size=(5, 7, 12)).astype(np.float32)
+    shares = draw.random((5, 7, 3)).astype(np.float32) ** 8  # of many orders of magnitude
+    shares[0, 0] = 0
+    spans = window_spans(5, 7, (1, 2, 4))
+    got = shared_means(values, shares, spans)
+    for row, (top, left, high, wide) in zip(got, spans.tolist(), strict=True):
+        part = values[top : top + high, left : left + wide].reshape(-1, 3, 4).astype(np.float64)
+        weights = shares[top : top + high, left : left + wide].reshape(-1, 3).astype(np.float64)
+        for head in range(3):
+            own = weights[:, head]
+            own = own if own.sum() else np.ones_like(own)
+            wanted = (own[:, None] * part[:, head]).sum(0) / own.sum()
+            np.testing.assert_allclose(row[4 * head : 4 * head + 4], wanted, atol=1e-5)
+
+
+def test_equal_shares_are_plain_means():
+    draw = np.random.default_rng(5)
+    values = draw.normal(size=(4, 6, 8)).astype(np.float32)
+    spans = window_spans(4, 6, (1, 3))
+    got = shared_means(values, np.full((4, 6, 2), 0.01, np.float32), spans)
+    np.testing.assert_allclose(got, window_means(values, spans), atol=1e-5)
