@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from needlepoint.bench.metrics import Interval, bootstrap_interval
+from needlepoint.bench.protocol import Item
 from needlepoint.bench.scoring import Answer
 from needlepoint.errors import UsageError
 
@@ -38,7 +39,7 @@ class Run:
     machine: dict[str, Any]
     cost: dict[str, float]
     gate: dict[str, float]
-    gallery: tuple[str, ...]
+    gallery: tuple[Item, ...]
     answers: tuple[Answer, ...]
     notes: tuple[str, ...] = ()
 
@@ -74,7 +75,12 @@ class Run:
         return values, groups
 
     def interval(self, measure: str) -> Interval | None:
-        """Mean and 95 % interval by bootstrap over groups of questions; None without values."""
+        """Mean and 95 % interval by bootstrap over groups of questions; None without values.
+
+        The box measures of a gallery without any region are None, too: there is nothing to hit.
+        """
+        if measure in ("box_hits", "region_hits") and not self.cost["regions"]:
+            return None
         values, groups = self.values(measure)
         return bootstrap_interval(values, groups=groups) if values else None
 
@@ -149,7 +155,10 @@ def load_run(path: Path) -> Run:
         answers = tuple(_answer(row) for row in told["answers"])
         plain = {k: told[k] for k in ("key", "encoder", "protocol", "machine", "cost", "gate")}
         return Run(
-            **plain, gallery=tuple(told["gallery"]), answers=answers, notes=tuple(told["notes"])
+            **plain,
+            gallery=tuple(Item(**one) for one in told["gallery"]),
+            answers=answers,
+            notes=tuple(told["notes"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, UsageError):
@@ -209,6 +218,7 @@ def _answer(row: dict[str, Any]) -> Answer:
         row["id"],
         row["group"],
         tuple(row["ranks"]),
+        tuple(row["found"]),
         tuple((int(i), float(score)) for i, score in row["top"]),
         {int(i): None if box is None else tuple(box) for i, box in row["places"].items()},
         tuple(row["hits"]),

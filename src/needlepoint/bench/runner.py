@@ -247,7 +247,7 @@ class Bench:
             machine=self._machine,
             cost=cost | {"score_ms": score_ms},
             gate={} if gate is None else asdict(gate),
-            gallery=tuple(item.file for item in protocol.gallery),
+            gallery=protocol.gallery,
             answers=tuple(answers),
             notes=_notes(spec, self._settings),
         )

@@ -21,6 +21,7 @@ from needlepoint.picture import Box
 from needlepoint.search.exact import segment_max
 from needlepoint.search.fusion import Fusion
 from needlepoint.search.hubness import csls
+from needlepoint.search.shortlist import reorder
 
 TOP = 100
 """Places of a ranking that are kept."""
@@ -34,16 +35,18 @@ _ROOM = 64_000_000  # float32 numbers of scores in memory at once: 256 MB
 class Answer:
     """What one question was answered.
 
-    ``ranks`` (from 1, ascending) of all relevant pictures, junk taken out; ``top`` holds gallery
-    indices and scores; ``places`` the box that answered, by gallery index, for the first ten and
-    the relevant ones, None where the whole picture did. ``hits`` says for each relevant picture
-    with a known box whether the centre of the answering box lies in it; ``region_hits`` asks the
-    same of the best region, also where the whole picture answered.
+    ``ranks`` (from 1, ascending) of all relevant pictures, junk taken out, and their gallery
+    indices ``found``; ``top`` holds the gallery indices and scores of the first hundred;
+    ``places`` the box that answered, by gallery index, for the first ten and the relevant ones,
+    None where the whole picture did. ``hits`` says for each relevant picture with a known box
+    whether the centre of the answering box lies in it; ``region_hits`` asks the same of the best
+    region, also where the whole picture answered.
     """
 
     id: str
     group: str
     ranks: tuple[int, ...]
+    found: tuple[int, ...]
     top: tuple[tuple[int, float], ...]
     places: dict[int, Box | None]
     hits: tuple[bool, ...]
@@ -114,7 +117,9 @@ def answer(
             final = block.fused[row] if adjusted is None else adjusted[number]
             order = np.argsort(-final, kind="stable")
             if asked.second is not None:
-                order, final = _again(order, final, vectors.whole, asked, number)
+                second = vectors.whole @ asked.second[number]
+                orders, mixed = reorder(final[None], second[None], asked.share, asked.shortlist)
+                order, final = orders[0], mixed[0]
             junk = [index[one] for one in question.junk]
             order = order[~np.isin(order, junk)] if junk else order
             answers.append(_told(vectors, block, row, question, ids, relevant, order, final))
@@ -156,7 +161,8 @@ def _told(
     """The answer to one question from its ranking ``order``."""
     rank = np.zeros(len(ids), np.int64)
     rank[order] = np.arange(1, len(order) + 1)
-    found = relevant[rank[relevant] > 0].tolist()
+    relevant = relevant[rank[relevant] > 0]
+    found = relevant[np.argsort(rank[relevant])].tolist()
     places: dict[int, Box | None] = {}
     hits, region_hits = [], []
     for i in dict.fromkeys([*order[:PLACED].tolist(), *found]):
@@ -169,7 +175,8 @@ def _told(
     return Answer(
         question.id,
         question.group or question.id,
-        tuple(sorted(rank[found].tolist())),
+        tuple(rank[found].tolist()),
+        tuple(found),
         tuple((i, float(final[i])) for i in order[:TOP].tolist()),
         places,
         tuple(hits),
@@ -188,19 +195,6 @@ def _best_box(vectors: Vectors, scores: Floats, i: int) -> Box | None:
 
 def _inside(box: Box | None, true: Sequence[Box]) -> bool:
     return box is not None and any(centre_inside(box, one) for one in true)
-
-
-def _again(
-    order: npt.NDArray[np.int64], scores: Floats, whole: Floats, asked: Asked, number: int
-) -> tuple[npt.NDArray[np.int64], Floats]:
-    """The best of a ranking put in order again by a second vector (see ``Asked``)."""
-    assert asked.second is not None
-    best, rest = order[: asked.shortlist], order[asked.shortlist :]
-    share = np.float32(asked.share)
-    mixed = scores.copy()
-    mixed[best] = (1 - share) * scores[best] + share * (whole[best] @ asked.second[number])
-    best = best[np.lexsort((best, -mixed[best]))]
-    return np.concatenate((best, rest)), mixed
 
 
 class _GateCount:

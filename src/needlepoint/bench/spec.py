@@ -9,6 +9,7 @@ from pathlib import Path
 
 from needlepoint.errors import UsageError
 from needlepoint.methods.card import Method, describer_of, find_method
+from needlepoint.methods.options import without
 from needlepoint.parts import EncoderCard
 from needlepoint.search.fusion import BEST, WHOLE, Fusion
 
@@ -80,7 +81,8 @@ def read_spec(text: str, truth: Path | None = None) -> Spec:
     if base:
         recipe = describer_of(base.strip()).recipe
     elif method.describer is not None:
-        recipe = method.describer(options).recipe
+        # lines that differ in what is only asked otherwise share their vectors
+        recipe = method.describer(without(options, method.when_asked)).recipe
     elif method.card.recipe != "*":
         recipe = describer_of(head.strip()).recipe  # dense and windows: regions by policy
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--limit-questions", type=click.IntRange(1), help="At most so many, drawn by seed.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--timed", type=click.IntRange(0), default=3, show_default=True, help="Pictures.")
-@click.option("--corpus", type=_PATH, help="Texts, one a line, that tell which words are common.")
+@click.option("--corpus", type=_PATH, help="Texts that tell which words are common.")
 @click.option("--cache", type=_PATH, help="Folder of features kept between runs.")
 @click.option("--cache-mb", type=click.IntRange(1), default=8192, show_default=True)
 @click.option("--no-cache", is_flag=True, help="Keep no features.")
@@ -93,7 +94,7 @@ def run(
     protocols = [one for one in protocols if fnmatch.fnmatch(one.name, task)]
     if not protocols:
         raise UsageError(f"--task {task!r} fits no protocol of the data.")
-    words = _lines(corpus) if corpus is not None else ()
+    words = _texts(corpus) if corpus is not None else ()
     settings = Settings(limit_questions, seed, timed, words)
     done: list[Run | Skipped] = []
 
@@ -233,11 +234,17 @@ def _short(one: Run | Skipped) -> str:
     return f"{how}: {one.protocol} {one.split}  {one.method}: {one.reason}"
 
 
-def _lines(path: Path) -> tuple[str, ...]:
+def _texts(path: Path) -> tuple[str, ...]:
+    """One text a line; of a .jsonl file the ``text`` of each line."""
     try:
         rows = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise UsageError(f"--corpus {path} cannot be read ({error.strerror}).") from error
+        if path.suffix == ".jsonl":
+            rows = [str(json.loads(row)["text"]) for row in rows]
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(
+            f"--corpus {path} cannot be read ({error}). Give texts, one a line, or a .jsonl file "
+            "with `text` in each."
+        ) from error
     return tuple(row for row in rows if row.strip())
 
 

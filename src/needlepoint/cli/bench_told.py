@@ -1,0 +1,86 @@
+"""The verbs bench compare and bench report."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from needlepoint.cli import output
+from needlepoint.cli.door import Door, common
+from needlepoint.errors import EXIT_HITS
+
+_OUT = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("bench-results"),
+    show_default=True,
+    help="Folder of results, where a run is named by words of its file name.",
+)
+
+
+@click.command("compare")
+@click.argument("first")
+@click.argument("second")
+@_OUT
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@common
+def compare(door: Door, first: str, second: str, out: Path, seed: int, as_json: bool) -> int:
+    """Second run minus first on the questions both were asked, with intervals and p-values.
+
+    A run is a JSON file of `bench run`, or words that fit one file name in --out. Questions about
+    one thing are drawn together (bootstrap over groups); p is two-sided and of one comparison:
+    who compares many methods must ask for less than 0.05.
+
+    \b
+    Example:
+      needlepoint bench compare 'thing--test--whole--' 'thing--test--lare--' --out RESULTS
+    """
+    from needlepoint.bench.compare import compare as compared
+    from needlepoint.bench.results import find_run, load_run
+
+    one, two = (load_run(find_run(text, out)) for text in (first, second))
+    found = compared(one, two, seed=seed)
+    if as_json:
+        names = {"first": one.method, "second": two.method, "protocol": one.name}
+        output.write_json({**names, "measures": [asdict(row) for row in found]})
+        return EXIT_HITS
+    told = [f"{one.name}: {two.method} minus {one.method}"]
+    for row in found:
+        told.append(
+            f"{row.measure:5} {100 * row.first:6.1f} -> {100 * row.second:5.1f}   "
+            f"{100 * row.difference.estimate:+6.1f} "
+            f"[{100 * row.difference.low:+.1f}, {100 * row.difference.high:+.1f}]   "
+            f"p {row.p:.4f}   better on {row.better}, worse on {row.worse} "
+            f"of {row.questions} questions in {row.groups} groups"
+        )
+    output.write(output.raw("".join(f"{line}\n" for line in told)))
+    return EXIT_HITS
+
+
+@click.command("report")
+@click.argument("run")
+@click.argument("page", type=click.Path(path_type=Path))
+@_OUT
+@click.option("--data", type=click.Path(path_type=Path), help="Pictures, when they have moved.")
+@click.option("--questions", type=click.IntRange(1), default=30, show_default=True)
+@click.option("--shown", type=click.IntRange(1, 20), default=5, show_default=True, help="Answers.")
+@common
+def report(
+    door: Door, run: str, page: Path, out: Path, data: Path | None, questions: int, shown: int
+) -> int:
+    """Write one HTML page of a RUN to PAGE: figures, questions, answers, boxes and truth.
+
+    \b
+    Example:
+      needlepoint bench report 'thing--test--lare--' lare.html --out RESULTS
+    """
+    from needlepoint.bench.report import report as page_of
+    from needlepoint.bench.results import find_run, load_run
+
+    text = page_of(load_run(find_run(run, out)), data, questions=questions, shown=shown)
+    output.save(str(page), text.encode("utf-8", "replace"))
+    door.talk.note(f"written: {page}")
+    return EXIT_HITS
