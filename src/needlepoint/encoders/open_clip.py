@@ -278,7 +278,7 @@ def _load(address: Address, parts: Parts, device: str, threads: int | None) -> A
 
     local = parts.model.startswith("local-dir:")
     if parts.stem:
-        check_stem(parts.stem, str(address))
+        check_stem(parts.stem, parts.config, str(address))
     try:
         model = open_clip.create_model(
             parts.model,

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from needlepoint.encoders.stem import StemConv
 from needlepoint.encoders.timm_towers import timm_tower
 from needlepoint.encoders.torch_tools import (
     class_row,
@@ -14,6 +15,7 @@ from needlepoint.encoders.torch_tools import (
     split_heads,
 )
 from needlepoint.encoders.towers import ImageTower, Tensor
+from needlepoint.errors import UsageError
 
 
 class _Blocks:
@@ -53,12 +55,20 @@ class NativeImages(_Blocks):
 
     def strided(self, stride: int) -> NativeImages:
         """The same weights on patches ``stride`` pixels apart, which overlap below ``patch``."""
+        if stride != self.patch and isinstance(self._visual.conv1, StemConv):
+            raise UsageError(
+                f"stride: this model's patches come from a network of stride {self.patch}; "
+                f"received {stride}. Ask for a larger input instead"
+            )
         return NativeImages(self._visual, stride)
 
     def embed(self, pixels: Tensor) -> tuple[Tensor, Any]:
         visual = self._visual
-        stem = visual.conv1
-        patches = torch.nn.functional.conv2d(pixels, stem.weight, stem.bias, self._stride)
+        conv = visual.conv1
+        if self._stride == self.patch:
+            patches = conv(pixels)
+        else:
+            patches = torch.nn.functional.conv2d(pixels, conv.weight, conv.bias, self._stride)
         grid = (patches.shape[2], patches.shape[3])
         patches = patches.flatten(2).transpose(1, 2)
         first = visual.class_embedding.expand(patches.shape[0], 1, -1)

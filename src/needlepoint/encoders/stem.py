@@ -31,20 +31,26 @@ def stem_name() -> str:
         return f"builtin:{weights_hash([path])}"
 
 
-def check_stem(name: str, address: str) -> None:
-    """Refuse a model that was trained on another stem.
+def check_stem(name: str, config: dict[str, Any], address: str) -> None:
+    """Refuse a model that was trained on another stem, or has no place for one.
 
     Raises:
-        UsageError: a stem of an unknown kind.
+        UsageError: a stem of an unknown kind, or an image tower that is not open_clip's own ViT
+            of patch 32.
         ModelUnavailable: the built-in network of another version.
     """
-    kind = name.partition(":")[0]
-    if kind != "builtin":
+    if name.partition(":")[0] != "builtin":
         raise UsageError(f"model '{address}': stem '{name}' is not known; allowed: {stem_name()}")
     if name != stem_name():
         raise ModelUnavailable(
             f"model '{address}' was trained on the stem '{name}', but this version has "
             f"'{stem_name()}'; train it again, or use the version it was made with"
+        )
+    vision = config.get("vision_cfg", {})
+    if "timm_model_name" in vision or vision.get("patch_size") != STRIDE:
+        raise UsageError(
+            f"model '{address}': a stem needs open_clip's own vision transformer with patch_size "
+            f"{STRIDE}, received {vision}"
         )
 
 
@@ -75,14 +81,5 @@ class StemConv(torch.nn.Conv2d):  # type: ignore[misc]
 
 
 def put_stem(visual: Any, threads: int | None) -> None:
-    """Give an open_clip ``VisionTransformer`` of patch 32 the stem in the place of its ``conv1``.
-
-    Raises:
-        UsageError: a tower of another kind or another patch.
-    """
-    if tuple(getattr(visual, "patch_size", ())) != (STRIDE, STRIDE):
-        raise UsageError(
-            f"stem: needs open_clip's own VisionTransformer with patch_size {STRIDE}, received "
-            f"{type(visual).__name__} with {getattr(visual, 'patch_size', 'none')}"
-        )
+    """Give an open_clip ``VisionTransformer`` the stem in the place of its ``conv1``."""
     visual.conv1 = StemConv(visual.conv1.out_channels, threads or 0)
