@@ -249,8 +249,9 @@ CARD = register(
                 "code; the paper says an intermediate layer). DINO: as CLIP (ours). Built-in "
                 "encoder, which has no attention: each cell's exact share of the pooled vector "
                 "stands in for what it receives (ours)",
-                "geometry": "corrected: the map covers the centre square that the encoder saw "
-                "(ours); released: it is stretched over the whole picture",
+                "geometry": "corrected: the map covers the centre square that the encoder saw, and "
+                "nothing outside it is proposed (ours); released: it is stretched over the whole "
+                "picture",
                 "heads": "4 of largest variance (authors' code)",
                 "window": "64 pixels of the encoder's input, whatever its size (authors' code)",
                 "stride": "32 pixels (authors' code)",
