@@ -508,3 +508,27 @@ def test_the_registry_has_it_whole():
     fields = read("").__dataclass_fields__
     assert set(method.when_asked) < set(fields)
     assert set(method.card.parameters) == set(fields)
+
+
+@pytest.mark.parametrize("line", ["calibclip", "calibclip:mode=released,size=96x32", "dense-text"])
+def test_counting_and_remembering_encoders_give_the_same(tiny, tmp_path, line):
+    """Sizes, strides and wants reach the encoder through the bench's, and are told apart."""
+    from needlepoint.bench.cache import remembering
+    from needlepoint.bench.counting import counted
+
+    encoder = opened(tiny, "open-clip")
+    some = [Picture.from_pixels(p) for p in pictures(2)]
+    describer = describer_of(line)
+    plain = describer.describe(encoder, some)
+    kept, passes = counted(remembering(encoder, tmp_path))
+    describer_of("calibclip:cve=no").describe(kept, some)  # the same pictures, otherwise
+    for _ in range(2):
+        for found, wanted in zip(describer.describe(kept, some), plain, strict=True):
+            np.testing.assert_array_equal(found[0].whole, wanted[0].whole)
+            np.testing.assert_array_equal(found[0].regions, wanted[0].regions)
+    maps = 4 if line == "dense-text" else 0
+    assert (passes.pictures, passes.maps) == (2 + 4 + maps, maps)
+    asked = ask(kept, TEXTS, "mu=0.5", CORPUS)
+    wanted = ask(encoder, TEXTS, "mu=0.5", CORPUS)
+    np.testing.assert_array_equal(asked.vectors, wanted.vectors)
+    np.testing.assert_array_equal(asked.second, wanted.second)
