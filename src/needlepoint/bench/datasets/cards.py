@@ -120,7 +120,7 @@ CARDS = (
         "dense_set",
         "dense_set.json",
         pictures=("pictures", "images"),
-        source="needlepoint bench build dense-set",
+        source="needlepoint bench dense-set PICTURES OUT",
         licence="that of the pictures",
     ),
     _card(

@@ -16,7 +16,8 @@ from needlepoint.picture import Box
 
 def load(card: DatasetCard, folder: Path, split: str) -> list[Protocol]:
     """COCO's caption format: ``images`` (``id``, ``file_name``), ``annotations`` (``image_id``,
-    ``caption`` and, in sets made with ``bench build dense-set``, ``bbox`` of the thing).
+    ``caption``). Sets of one's own say in ``info`` where their pictures are, relative to the file,
+    and in ``bbox`` where the thing is.
 
     Two protocols over the same captions: ``…/captions`` with the one picture a caption was made
     for, as published, and ``…/captions-equal``, where every picture with an equal caption (but
@@ -41,7 +42,9 @@ def load(card: DatasetCard, folder: Path, split: str) -> list[Protocol]:
             boxes[f"{key}-{len(captions[key])}"] = _box(row, card, place)
         captions[key].append(field(row, "caption", str, card, place).strip())
     pictures = [Captioned(item, tuple(captions[key])) for key, item in items.items()]
-    where = picture_folder(card, folder)
+    told = content.get("info")
+    own = told.get("folder") if isinstance(told, dict) else None
+    where = folder / own if isinstance(own, str) else picture_folder(card, folder)
     single = caption_protocol(card, f"{card.name}/captions", split, where, pictures)
     if silent := sum(not texts for texts in captions.values()):
         single = replace(single, notes=(*single.notes, f"{silent} pictures without a caption"))
