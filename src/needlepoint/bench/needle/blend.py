@@ -99,9 +99,10 @@ def grain_of(rgb: FloatArray) -> Grain:
 
     The edge width comes from how much a further blur of one pixel lowers the strongest gradients
     (Zhuo and Sim 2011), the noise from the median response of Immerkaer's kernel (1996) where the
-    picture is flattest.
+    picture is flattest; both in the middle quarter of the picture.
     """
-    luma = grey(rgb)
+    height, width = rgb.shape[:2]
+    luma = grey(rgb[height // 4 : height * 3 // 4, width // 4 : width * 3 // 4])
     before = gradient(luma)
     after = gradient(smooth(luma, 1.0))
     strong = before > np.quantile(before, _STRONG)
@@ -150,15 +151,15 @@ def adapt(
         The changed colours [h, w, 3], not clipped.
     """
     weight = float(alpha.sum())
-    own = (rgb * alpha[..., None]).sum(axis=(0, 1)) / max(weight, 1e-3)
-    there = around.mean(axis=(0, 1))
+    own = alpha.reshape(-1) @ rgb.reshape(-1, 3) / max(weight, 1e-3)
+    there = around[::3, ::3].reshape(-1, 3).mean(axis=0)
     gain = (max(float(there @ _GREY), 8.0) / max(float(own @ _GREY), 8.0)) ** blend.light
     cast = (there + 16) / (float(there @ _GREY) + 16)
-    changed = rgb * (float(np.clip(gain, 0.7, 1.3)) * np.clip(cast, 0.6, 1.6) ** blend.cast)
+    tone = float(np.clip(gain, 0.7, 1.3)) * np.clip(cast, 0.6, 1.6) ** blend.cast
+    changed: FloatArray = rgb * tone.astype(np.float32)
     if blend.noise and grain.noise > 0.05:
-        changed = changed + rng.normal(0, grain.noise, rgb.shape[:2]).astype(np.float32)[..., None]
-    adapted: FloatArray = changed.astype(np.float32)
-    return adapted
+        changed += grain.noise * rng.standard_normal(rgb.shape[:2], dtype=np.float32)[..., None]
+    return changed
 
 
 def cast_shadow(
@@ -193,12 +194,17 @@ def expose(canvas: FloatArray, camera: Camera, rng: Generator) -> tuple[Image.Im
     low, high = 1 - camera.light, 1 + camera.light
     contrast, brightness = float(rng.uniform(low, high)), float(rng.uniform(low, high))
     warmth = float(rng.uniform(-camera.warmth, camera.warmth))
-    scene = (canvas - 128) * contrast + 128
-    scene = scene * brightness * np.array([1 + warmth, 1.0, 1 - warmth], dtype=np.float32)
-    blur = float(rng.uniform(0, camera.blur))
+    gain = brightness * np.array([1 + warmth, 1.0, 1 - warmth], dtype=np.float32)
+    scene = canvas * (contrast * gain).astype(np.float32)
+    scene += (128 * (1 - contrast) * gain).astype(np.float32)
+    blur, noise = float(rng.uniform(0, camera.blur)), float(rng.uniform(0, camera.noise))
     if blur > 0.25:
-        scene = smooth(scene, blur)
-    noise = float(rng.uniform(0, camera.noise))
-    scene = scene + rng.normal(0, noise, scene.shape[:2]).astype(np.float32)[..., None]
+        flat = Image.fromarray(_bytes(scene), "RGB").filter(ImageFilter.GaussianBlur(blur))
+        scene = np.asarray(flat, dtype=np.float32)
+    scene = scene + noise * rng.standard_normal(scene.shape[:2], dtype=np.float32)[..., None]
     quality = int(rng.integers(camera.quality[0], camera.quality[1] + 1))
-    return Image.fromarray(np.clip(np.rint(scene), 0, 255).astype(np.uint8), "RGB"), quality
+    return Image.fromarray(_bytes(scene), "RGB"), quality
+
+
+def _bytes(values: FloatArray) -> npt.NDArray[np.uint8]:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)

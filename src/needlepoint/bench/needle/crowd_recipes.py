@@ -76,7 +76,7 @@ CROWDS = {
     "crowd-3d": CrowdRecipe(
         name="crowd-3d",
         size=(1024, 768),
-        look=Look(rotation=3.0, flip=False, blur=0.0, light=0.12),
+        look=Look(rotation=0.0, flip=False, blur=0.0, light=0.12),
         query_look=Look(rotation=0.0, flip=False, blur=0.0, light=0.05),
         blend=Blend(shadow=0.5, fringe=0),
     ),

@@ -15,7 +15,7 @@ from needlepoint.bench.needle.blend import FloatArray, adapt, cast_shadow, expos
 from needlepoint.bench.needle.captions import describe, thing_caption
 from needlepoint.bench.needle.colours import PAINTS, recolour
 from needlepoint.bench.needle.crowd_recipes import CrowdRecipe
-from needlepoint.bench.needle.masks import box_of, encode
+from needlepoint.bench.needle.masks import box_of, encode_at
 from needlepoint.bench.needle.materials import Material, cutout
 from needlepoint.bench.needle.paste import Look, open_rgb, vary
 from needlepoint.bench.needle.truth import Placed, ScenePicture, View
@@ -157,7 +157,7 @@ def prepared(thing: Chosen, plan: CrowdRecipe, rng: Generator, look: Look) -> Im
     width, height, solid = _extent(thing.shape.path, thing.shape.glyph)
     space = plan.size[0] * plan.size[1]
     scale = float(np.sqrt(thing.area * space / (solid * width * height)))
-    halvings = max(0, int(np.log2(1 / (2 * scale))))  # at least twice the size that is needed
+    halvings = max(0, int(np.log2(1 / (1.3 * scale))))  # still larger than what is needed
     image = cutout(thing.shape.path, thing.shape.glyph, halvings)
     if plan.blend.fringe and thing.material.kind in {"photo", "drawn"} and min(image.size) > 40:
         alpha = image.getchannel("A").filter(ImageFilter.MinFilter(2 * plan.blend.fringe + 1))
@@ -210,10 +210,8 @@ def _compose(
         visible = [left - lost for left, lost in zip(visible, hidden.tolist(), strict=True)]
         totals.append(int(solid.sum()))
         visible.append(totals[-1])
-        whole = np.zeros((height, width), dtype=np.bool_)
-        whole[y : y + h, x : x + w] = solid
         bx, by, bw, bh = box_of(solid)
-        kept.append((thing, (x + bx, y + by, bw, bh), encode(whole)))
+        kept.append((thing, (x + bx, y + by, bw, bh), encode_at(solid, (x, y), (width, height))))
     return canvas, [
         Placed(
             name=thing.material.name,
@@ -243,7 +241,7 @@ def _ground(path: Path, size: tuple[int, int], rng: Generator) -> FloatArray:
     fit = min(image.width / size[0], image.height / size[1]) * share
     w, h = max(1, int(size[0] * fit)), max(1, int(size[1] * fit))
     x, y = int(rng.integers(0, image.width - w + 1)), int(rng.integers(0, image.height - h + 1))
-    piece = image.resize(size, Image.Resampling.LANCZOS, box=(x, y, x + w, y + h))
+    piece = image.resize(size, Image.Resampling.BICUBIC, box=(x, y, x + w, y + h))
     if rng.random() < 0.5:
         piece = ImageOps.mirror(piece)
     piece = ImageEnhance.Color(piece).enhance(float(rng.uniform(0.5, 1.2)))

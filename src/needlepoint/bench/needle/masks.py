@@ -22,6 +22,27 @@ def encode(mask: BoolArray) -> str:
     return _packed(counts)
 
 
+def encode_at(solid: BoolArray, corner: tuple[int, int], size: tuple[int, int]) -> str:
+    """As ``encode``, of a mask [h, w] that lies in an empty one.
+
+    Args:
+        solid: the piece.
+        corner: its left and top pixel.
+        size: width and height of the whole mask.
+
+    Example:
+        >>> encode_at(np.array([[True]]), (1, 0), (2, 2))
+        '211'
+    """
+    (left, top), (width, height) = corner, size
+    strip = np.zeros((height, solid.shape[1]), dtype=np.bool_)
+    strip[top : top + solid.shape[0]] = solid
+    flat = np.concatenate([[False], strip.ravel(order="F"), [False]])
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + left * height
+    ends = [] if len(changes) and changes[-1] == width * height else [width * height]
+    return _packed(np.diff(np.concatenate([[0], changes, ends])).astype(int).tolist())
+
+
 def decode(text: str, width: int, height: int) -> BoolArray:
     """The mask [H, W] of COCO's compressed run lengths.
 
