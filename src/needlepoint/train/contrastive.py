@@ -1,68 +1,80 @@
-"""Contrastive losses for pairs of pictures and texts, where some texts occur more than once.
+"""Contrastive losses for pairs of pictures and texts, where a text may be true of several.
 
-N pairs give similarities ``S[i, j]`` between picture i and text j. Equal texts of a batch share a
-*group*: each is a right answer to the others' pictures, never a wrong one. Pairs from one picture
-share a *source*: a crop's text may also be true of the whole picture, so such cells count neither
-for nor against.
+N pairs give similarities ``S[i, j]`` between picture i and text j. A cell is *right* (the text is
+what the picture shows), *wrong*, or neither: then it counts neither for nor against. ``relations``
+tells which, from what the texts mean and where the pictures come from.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from needlepoint.errors import UsageError
 
 Tensor = Any
+Cells = npt.NDArray[np.bool_]
+
 MAX_SCALE = 100.0
 """Largest inverse temperature (Radford et al. 2021, section 2.5)."""
 
 
-def relations(groups: Tensor, sources: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Which cells are right and which wrong, two bool ``[N, N]``; the rest counts for nothing.
+def relations(meanings: Sequence[frozenset[str]], sources: Sequence[str]) -> tuple[Cells, Cells]:
+    """Which cells are right and which wrong, two bool ``[N, N]`` (picture by text).
+
+    Texts that mean the same are right answers to each other's pictures. Neither right nor wrong is
+    a text that says only part of what a picture's own text says ("a sofa" for a red sofa), and any
+    other text of the same source picture (a thing's text for the whole picture).
 
     Args:
-        groups: int64 ``[N]``, equal for pairs of equal text.
-        sources: int64 ``[N]``, equal for pairs from one picture; None when all differ.
+        meanings: the words of each text that say something.
+        sources: what picture each pair is from.
+
+    Example:
+        >>> red, sofa = frozenset({"red", "sofa"}), frozenset({"sofa"})
+        >>> right, wrong = relations([red, sofa, frozenset({"cat"})], "abc")
+        >>> wrong.tolist()
+        [[False, False, True], [True, False, True], [True, True, False]]
     """
-    right = groups[:, None] == groups[None, :]
-    wrong = ~right
-    if sources is not None:
-        wrong = wrong & (sources[:, None] != sources[None, :])
-    return right, wrong
+    numbers: dict[str, int] = {}
+    for meaning in meanings:
+        for word in meaning:
+            numbers.setdefault(word, len(numbers))
+    bags = np.zeros((len(meanings), max(1, len(numbers))), np.float32)
+    for row, meaning in enumerate(meanings):
+        bags[row, [numbers[word] for word in meaning]] = 1
+    sizes = bags.sum(1)
+    shared = bags @ bags.T
+    implied = shared == sizes[None, :]
+    right = implied & (shared == sizes[:, None])
+    names: dict[str, int] = {}
+    places = np.array([names.setdefault(source, len(names)) for source in sources])
+    return right, ~implied & (places[:, None] != places[None, :])
 
 
-def info_nce(
-    images: Tensor,
-    texts: Tensor,
-    scale: Tensor,
-    groups: Tensor,
-    sources: Tensor | None = None,
-) -> Tensor:
+def info_nce(images: Tensor, texts: Tensor, scale: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
     """Symmetric InfoNCE with several right answers, a scalar (van den Oord et al. 2018, eq. 4).
 
     Every right cell is compared with the wrong cells of its row, and of its column; a row's right
-    cells are averaged. When all texts differ it is CLIP's loss (Radford et al. 2021, figure 3).
+    cells are averaged. When each picture has one right text and all else is wrong, it is CLIP's
+    loss (Radford et al. 2021, figure 3).
 
     Args:
         images: float ``[N, D]``, unit length.
         texts: float ``[N, D]``, unit length.
         scale: inverse temperature, a positive scalar; at most ``MAX_SCALE`` of it is used.
-        groups, sources: see ``relations``.
+        right, wrong: bool ``[N, N]``, see ``relations``; every row and column has a right cell.
     """
     logits = _logits(images, texts, scale)
-    right, wrong = relations(groups, sources)
     return (_one_way(logits, right, wrong) + _one_way(logits.T, right.T, wrong.T)) / 2
 
 
 def sigmoid_loss(
-    images: Tensor,
-    texts: Tensor,
-    scale: Tensor,
-    bias: Tensor,
-    groups: Tensor,
-    sources: Tensor | None = None,
+    images: Tensor, texts: Tensor, scale: Tensor, bias: Tensor, right: Tensor, wrong: Tensor
 ) -> Tensor:
     """SigLIP's loss, a scalar (Zhai et al. 2023, eq. 1): each cell is a yes or no of its own.
 
@@ -70,14 +82,13 @@ def sigmoid_loss(
     cells. Arguments as ``info_nce``; ``bias`` is a scalar (about -10 at the start).
     """
     logits = _logits(images, texts, scale) + bias
-    right, wrong = relations(groups, sources)
     signs = right.to(logits.dtype) - wrong.to(logits.dtype)
     cells = torch.nn.functional.softplus(-signs * logits) * (right | wrong)
     return cells.sum() / len(logits)
 
 
 def distillation(vectors: Tensor, teacher: Tensor) -> Tensor:
-    """How far vectors ``[N, K]`` point away from a teacher's ``[N, K]``: mean of one minus cosine."""
+    """How far vectors point away from a teacher's, both ``[N, K]``: mean of one minus cosine."""
     return (1 - torch.nn.functional.cosine_similarity(vectors, teacher, dim=-1)).mean()
 
 

@@ -1,0 +1,153 @@
+"""The verb train: models of one's own."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+
+from needlepoint.cli import output
+from needlepoint.cli.door import Door, common
+from needlepoint.errors import ModelUnavailable
+
+#: options that leave the model as it is
+_NOT_OF_THE_RUN = {"resume", "stop_after", "cache", "threads", "library", "quiet", "verbose",
+                   "offline"}  # fmt: skip
+
+
+@click.group("train")
+def train() -> None:
+    """Train a model on pictures with captions."""
+
+
+@train.command("dual")
+@click.option("--data", "data", multiple=True, required=True, type=click.Path(), metavar="FOLDER",
+              help="Folder with captions.jsonl; may be given several times.")  # fmt: skip
+@click.option("--out", required=True, type=click.Path(), metavar="FOLDER", help="The model.")
+@click.option("--cache", type=click.Path(), metavar="FOLDER", help="Where stem cells are kept.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--stop-after", type=int, metavar="N", help="Leave after N steps; resume later.")
+@click.option(
+    "--start",
+    default="",
+    type=click.Path(),
+    metavar="FOLDER",
+    help="A model of this kind to go on from.",
+)
+@click.option("--image-tower", default="builtin-stem", metavar="builtin-stem|vit",
+              show_default=True, help="A ViT on the frozen built-in network, or a plain one.",
+              )  # fmt: skip
+@click.option("--steps", default=1500, show_default=True, metavar="N")
+@click.option("--batch", default=128, show_default=True, metavar="N", help="Pairs of a step.")
+@click.option("--rate", default=1e-3, show_default=True, metavar="R", help="Peak learning rate.")
+@click.option("--warm-up", type=int, metavar="N", help="Steps; a tenth of all unless told.")
+@click.option("--decay", default=0.05, show_default=True, metavar="R", help="Weight decay.")
+@click.option("--loss", default="info-nce", show_default=True, metavar="info-nce|sigmoid")
+@click.option("--teacher", default=0.5, show_default=True, metavar="R",
+              help="Weight of the built-in sentence model as teacher; 0: none.")  # fmt: skip
+@click.option("--keep", default=0.15, show_default=True, metavar="R",
+              help="Share of patches a step sees.")  # fmt: skip
+@click.option("--keep-last", default=0.5, show_default=True, metavar="R",
+              help="The same in the last part of the run.")  # fmt: skip
+@click.option("--last", default=0.15, show_default=True, metavar="R", help="That last part.")
+@click.option("--run-length", default=4, show_default=True, metavar="N",
+              help="Things of one name that follow each other in a batch.")  # fmt: skip
+@click.option("--limit", default=0, metavar="N", help="Pieces of pictures used at most.")
+@click.option("--size", default=384, show_default=True, metavar="PX", help="Side of the input.")
+@click.option("--patch", default=32, show_default=True, metavar="PX")
+@click.option("--width", default=256, show_default=True, metavar="N")
+@click.option("--layers", default=4, show_default=True, metavar="N")
+@click.option("--heads", default=4, show_default=True, metavar="N")
+@click.option("--mlp-ratio", default=2.0, show_default=True, metavar="R")
+@click.option("--text-layers", default=3, show_default=True, metavar="N")
+@click.option("--context", default=32, show_default=True, metavar="N", help="Tokens of a text.")
+@click.option("--dim", default=256, show_default=True, metavar="N", help="Width of the vectors.")
+@click.option("--words", default=5000, show_default=True, metavar="N", help="Common words known.")
+@click.option("--precision", default="fp32", show_default=True, metavar="fp32|bf16")
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--threads", type=int, metavar="N", help="Threads of torch.")
+@click.option("--licence", default="unknown", show_default=True, help="Of the weights.")
+@click.option("--seed", default=0, show_default=True, metavar="N")
+@common
+def dual(
+    door: Door,
+    data: tuple[str, ...],
+    out: str,
+    cache: str | None,
+    resume: bool,
+    stop_after: int | None,
+    device: str,
+    threads: int | None,
+    licence: str,
+    **given: Any,
+) -> int:
+    """Train a compact model of pictures and words, in open_clip's format.
+
+    Each FOLDER holds pictures and captions.jsonl, one row a line:
+    {"file": "0001.jpg", "box": [x, y, w, h] or null, "text": "a red sofa", "kind": "thing"}.
+    The result opens as open_clip:local-dir:FOLDER. Interrupting is safe: --resume goes on.
+
+    \b
+    Examples:
+      needlepoint bench build needle scenes --recipe crowd-2d --split train
+      needlepoint train dual --data scenes --out mine --steps 1500
+      needlepoint train dual --data scenes --out mine --steps 1500 --resume
+      needlepoint search --model open_clip:local-dir:mine "a red umbrella"
+
+    \b
+    Exit codes: 0 done, 2 usage, 4 torch or open_clip not installed, 130 interrupted.
+    """
+    try:
+        import torch
+
+        from needlepoint.train.card import write_card
+        from needlepoint.train.compact import train_dual
+        from needlepoint.train.dual import Shape
+        from needlepoint.train.lesson import Recipe
+        from needlepoint.train.loop import Plan
+    except ImportError as error:
+        raise ModelUnavailable(
+            f"training needs {error.name}, which is not installed: pip install 'needlepoint[train]'"
+        ) from error
+    if threads:
+        torch.set_num_threads(threads)
+    steps, warm = given.pop("steps"), given.pop("warm_up")
+    shape = Shape(**{k: given.pop(k) for k in (
+        "image_tower", "size", "patch", "width", "layers", "heads", "mlp_ratio", "text_layers",
+        "context", "dim",
+    )})  # fmt: skip
+    plan = Plan(
+        steps=steps,
+        warm_up=min(steps // 10, 200) if warm is None else warm,
+        **{k: given.pop(k) for k in ("rate", "decay", "precision", "seed")},
+    )
+    recipe = Recipe(data=data, shape=shape, plan=plan, run=given.pop("run_length"), **given)
+    told = train_dual(
+        recipe,
+        Path(out),
+        cache=None if cache is None else Path(cache),
+        resume=resume,
+        device=device,
+        stop_after=stop_after,
+        say=door.talk.note,
+    )
+    write_card(Path(out), told, command=_command(), licence=licence)
+    output.write_json(told)
+    return 0
+
+
+def _command() -> str:
+    """The command of this run with what differs from the defaults, paths by their last name."""
+    context = click.get_current_context()
+    words = ["needlepoint", "train", "dual"]
+    for option in context.command.params:
+        value = context.params.get(option.name or "")
+        if option.name in _NOT_OF_THE_RUN or value in (None, "", (), option.default):
+            continue
+        flag = option.opts[-1]
+        for one in value if isinstance(value, tuple) else (value,):
+            named = Path(one).name if isinstance(option.type, click.Path) else str(one)
+            words += [flag, shlex.quote(named)]
+    return " ".join(words)
