@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,43 @@ def test_options_reach_the_library(library: FakeLibrary, needlepoint: Call) -> N
         "corpus": None,
     }
     assert library.opened == {"path": "/x", "create": False, "read_only": False}
+
+
+def test_a_corpus_is_the_lines_of_a_file(library: FakeLibrary, needlepoint: Call) -> None:
+    Path("texts.txt").write_text("a cat\n\n  caf\u00e9 \n", "utf-8")
+    assert needlepoint("search", "x", "--method", "calibclip", "--corpus", "texts.txt").code == 0
+    assert library.asked[0][1]["corpus"] == ["a cat", "caf\u00e9"]
+    Path("bytes.txt").write_bytes(b"\xff\xfe")
+    for name in ("bytes.txt", "nowhere.txt", "."):
+        ran = needlepoint("search", "x", "--corpus", name)
+        assert (ran.code, ran.out) == (2, b"")
+        assert f"--corpus {name} cannot be read" in ran.err
+
+
+def test_what_a_method_warns_of_is_told(
+    library: FakeLibrary, needlepoint: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true = library.search
+
+    def warning(query: Any, **options: Any) -> Any:
+        warnings.warn("no captions tell which words are common", stacklevel=2)
+        return true(query, **options)
+
+    monkeypatch.setattr(library, "search", warning)
+    ran = needlepoint("search", "x")
+    assert ran.code == 0
+    assert ran.err == "needlepoint: warning: no captions tell which words are common\n"
+
+
+def test_the_method_may_be_a_setting(
+    library: FakeLibrary, needlepoint: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEEDLEPOINT_METHOD", "lare:tau=0.2")
+    needlepoint("search", "x")
+    needlepoint("similar", "@7")
+    needlepoint("search", "x", "--method", "whole")
+    methods = [options["method"] for _, options in library.asked]
+    assert methods == ["lare:tau=0.2", "lare:tau=0.2", "whole"]
 
 
 def test_arguments_are_joined_and_files_with_spaces_stay_whole(
