@@ -274,3 +274,17 @@ def test_maps_hold_values_shares_and_joint_tokens(encoder):
     np.testing.assert_allclose(dense.joint.reshape(16, -1), whole.joint[0], atol=1e-4)
     np.testing.assert_allclose(dense.shares.reshape(16, 4).T, whole.pooling[0], atol=1e-5)
     np.testing.assert_allclose(encoder.merge(dense.values), dense.cells, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["hf-clip", "open-clip"])
+def test_a_text_without_end_token_is_read_at_its_last_token(tiny, name):
+    """An arg-max over ids would take the token that happens to have the highest."""
+    encoder = opened(tiny, name)
+    ids = encoder.token_ids(["a dog"])
+    end = int(encoder.text_positions(ids)[0])
+    cut = ids.copy()
+    cut[0, end:] = 0
+    cut[0, 1] = ids[0, 1] + 7
+    assert encoder.text_positions(cut).tolist() == [end - 1]
+    full = np.concatenate((ids[:, :1], np.tile(ids[:, 1:2], (1, ids.shape[1] - 1))), axis=1)
+    assert encoder.text_positions(full).tolist() == [ids.shape[1] - 1]

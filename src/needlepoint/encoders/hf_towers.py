@@ -11,6 +11,7 @@ from needlepoint.encoders.torch_tools import (
     attention,
     causal_mask,
     class_row,
+    end_place,
     mask_for,
     split_heads,
 )
@@ -248,7 +249,7 @@ class ClipTexts(_Texts):
 
     def where(self, ids: Tensor) -> Tensor:
         # configs older than transformers 4.31 state 2 where the end token was the highest id
-        return ids.argmax(-1) if self._end == 2 else (ids == self._end).int().argmax(-1)
+        return ids.argmax(-1) if self._end == 2 else end_place(ids, self._end)
 
     def joint(self, final: Tensor) -> Tensor:
         return self._project(final)

@@ -10,6 +10,7 @@ from needlepoint.encoders.stem import StemConv
 from needlepoint.encoders.timm_towers import timm_tower
 from needlepoint.encoders.torch_tools import (
     class_row,
+    end_place,
     mask_for,
     resample_positions,
     split_heads,
@@ -127,10 +128,10 @@ class NativeTexts(_Blocks):
         return block(tokens, attn_mask=mask_for(self.mask, tokens))
 
     def where(self, ids: Tensor) -> Tensor:
-        if self._how == "argmax":
-            return ids.argmax(-1)
+        if self._how == "argmax":  # the end token is the highest id of CLIP's vocabulary
+            return end_place(ids, self._tower.token_embedding.num_embeddings - 1)
         if self._how == "eos":
-            return (ids == self._end).int().argmax(-1)
+            return end_place(ids, self._end)
         return torch.full_like(ids[:, 0], 0 if self._how == "first" else ids.shape[1] - 1)
 
     def final(self, tokens: Tensor) -> Tensor:

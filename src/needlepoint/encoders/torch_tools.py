@@ -74,6 +74,16 @@ def pick(tokens: Any, where: Any) -> Any:
     return tokens.gather(1, where[:, None, None].expand(-1, 1, tokens.shape[-1]))[:, 0]
 
 
+def end_place(ids: Any, end: int) -> Any:
+    """Position ``[N]`` of the first token ``end`` in ids ``[N, L]``.
+
+    A text cut so that no end token is left stands for itself by its last token that is not 0.
+    """
+    found = (ids == end).int()
+    last = ((ids != 0).int() * torch.arange(ids.shape[1], device=ids.device)).argmax(-1)
+    return torch.where(found.amax(-1) > 0, found.argmax(-1), last)
+
+
 def resample_positions(positions: Any, grid: tuple[int, int]) -> Any:
     """Position embeddings ``[S * S, C]`` of a square grid, bicubic, to ``[rows * cols, C]``."""
     side = round(positions.shape[0] ** 0.5)
