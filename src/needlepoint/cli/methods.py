@@ -86,6 +86,7 @@ def _lines(method: Method, width: int) -> Iterator[str]:
         "parts": "; ".join(card.parts),
         "needs": ", ".join(card.needs) or "nothing special of an encoder",
         "stores": card.stores,
+        "places": "take part, and come with the answer" if card.places else "take no part",
         "passes": card.passes,
     }
     label = max(map(len, facts)) + 4
