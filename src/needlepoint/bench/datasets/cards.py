@@ -14,8 +14,8 @@ _INSTANCES = "not stated; built on pictures with terms of their own"
 class DatasetCard:
     """One dataset that can be opened.
 
-    ``file`` is the annotation file looked for in the folder; ``pictures`` are the folders beside
-    it in which pictures are looked for, first come first served (the folder itself at last).
+    ``file`` is the annotation file looked for in the folder; ``pictures`` are the folders, as seen
+    from there, in which pictures are looked for: the first that exists, else the folder itself.
     ``counts`` holds, by split, the official numbers of gallery pictures and of questions, and
     ``counted`` says whose count it is.
     """
@@ -95,7 +95,7 @@ CARDS = (
         "Dense-Set of COCO val2014 (LARE)",
         "dense_set",
         "coco_dense.json",
-        pictures=("val2014",),
+        pictures=("val2014", "../coco/val2014"),
         source="data/captions of the repository AbdulmalikDS/LARE; pictures val2014 of "
         "cocodataset.org",
         licence="captions: not stated (the file says Unknown); pictures under the terms of Flickr",
@@ -107,7 +107,7 @@ CARDS = (
         "Dense-Set of Flickr30k (LARE)",
         "dense_set",
         "flickr30k_dense.json",
-        pictures=("flickr30k-images", "flickr30k_images", "images"),
+        pictures=("flickr30k-images", "images", "../flickr30k/flickr30k-images"),
         source="data/captions of the repository AbdulmalikDS/LARE; pictures on request from the "
         "University of Illinois (Flickr30k)",
         licence="captions: not stated; pictures under the terms of Flickr",
