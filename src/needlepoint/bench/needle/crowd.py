@@ -147,7 +147,7 @@ def _stock(
         for row in every:
             assert row.model is not None
             if row.split == split:
-                shots = cache.views(row.model, plan.views)
+                shots = cache.views(row.model, plan.renderings)
                 rendered = [Shape(shot.path, view=shot.shot.view) for shot in shots]
                 if rendered:
                     first[row.object_id], shapes[row.object_id] = rendered[0], tuple(rendered[1:])

@@ -35,7 +35,8 @@ class CrowdRecipe:
         occlusion: greatest share of a thing that others may hide; it counts as shown when at
             least ``min_visible`` of it is.
         materials: kinds of cut-outs (``crowd-2d``): ``photo``, ``drawn``, ``clipart``, ``emoji``.
-        views: renderings per model, the first for questions, ``view_side`` pixels (``crowd-3d``).
+        renderings: views of each model, the first for questions, ``view_side`` pixels each
+            (``crowd-3d``).
         enlarge: how many times its own size a cut-out may be shown.
         look: how cut-outs are changed in scenes; ``query_look`` in questions.
         blend: how they are adapted to the background; ``camera`` what happens to the scene.
@@ -60,7 +61,7 @@ class CrowdRecipe:
     occlusion: float = 0.4
     min_visible: float = 0.5
     materials: tuple[str, ...] = KINDS
-    views: int = 10
+    renderings: int = 10
     view_side: int = 512
     enlarge: float = 1.5
     look: Look = field(default_factory=lambda: Look(rotation=15.0, blur=0.0, light=0.12))
@@ -131,8 +132,8 @@ def crowd_named(name: str, **changes: Any) -> CrowdRecipe:
         low, high = getattr(plan, option)
         if not 1 <= low <= high:
             raise UsageError(f"{option}={(low, high)!r} needs 1 <= least <= greatest")
-    if plan.views < 2:
-        raise UsageError(f"views={plan.views!r} is too few; a model needs at least 2")
+    if plan.renderings < 2:
+        raise UsageError(f"renderings={plan.renderings!r} is too few; a model needs at least 2")
     for option in ("count", "things", "wholes", "instances"):
         if getattr(plan, option) < (option == "count"):
             raise UsageError(f"{option}={getattr(plan, option)!r} is too small")
