@@ -28,7 +28,7 @@ class Passes:
 def counted(encoder: Encoder) -> tuple[Encoder, Passes]:
     """The same encoder with a count of its passes over pictures.
 
-    Texts and questions are not counted.
+    Texts and questions are not counted. What a method runs through ``encoder.tower`` itself is.
     """
     passes = Passes()
     own = encoder.card.input_size**2
@@ -47,7 +47,17 @@ def counted(encoder: Encoder) -> tuple[Encoder, Passes]:
         passes.work += long_side**2 * min(high, wide) / max(high, wide) / own
         return encoder.dense_features(pixels, long_side=long_side, **how)  # type: ignore[attr-defined]
 
-    return with_methods(encoder, (image_features, dense_features)), passes
+    copy = with_methods(encoder, (image_features, dense_features))
+    tower = getattr(encoder, "tower", None)
+    if tower is not None:
+
+        def embed(self: Any, pixels: Any) -> Any:
+            passes.pictures += len(pixels)
+            passes.work += len(pixels) * pixels.shape[-2] * pixels.shape[-1] / own
+            return tower.embed(pixels)
+
+        vars(copy)["tower"] = with_methods(tower, (embed,))
+    return copy, passes
 
 
 def with_methods(encoder: T, methods: tuple[Callable[..., Any], ...]) -> T:

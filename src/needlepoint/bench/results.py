@@ -129,14 +129,14 @@ def run_path(folder: Path, key: dict[str, Any]) -> Path:
     """Where the run of a key is kept: a readable name and a hash of the whole key."""
     whole = json.dumps(key, sort_keys=True).encode()
     words = [str(key[name]) for name in ("encoder", "protocol", "split", "method")]
-    slug = "--".join(re.sub(r"[^\w.@=+-]+", "-", word).strip("-")[-60:] for word in words)
+    slug = "--".join(map(_slug, words))
     return folder / f"{slug}--{hashlib.sha256(whole).hexdigest()[:10]}.json"
 
 
 def save_run(run: Run, folder: Path) -> Path:
     """Write a run whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    told = asdict(run) | {"form": FORM, "measures": _measures(run)}
+    told = {"form": FORM, "row": run.row(), **asdict(run)}
     path = run_path(folder, run.key)
     write_text(path, json.dumps(told, ensure_ascii=False, separators=(",", ":")))
     return path
@@ -168,19 +168,31 @@ def load_run(path: Path) -> Run:
         ) from error
 
 
+def load_row(path: Path) -> dict[str, Any]:
+    """The row of a run, without the rest of it."""
+    row: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["row"]
+    return row
+
+
+def run_files(folder: Path) -> list[Path]:
+    """The files of all runs in a folder, by name."""
+    return sorted(folder.glob("*--*--*.json"))
+
+
 def find_run(text: str, folder: Path) -> Path:
     """The file of a run: a path, or words that only one name in ``folder`` holds all of.
+
+    Where several do, the words must be whole parts of the name: encoder, protocol, split, method.
 
     Raises:
         UsageError: none or several.
     """
     if Path(text).is_file():
         return Path(text)
-    found = [
-        path
-        for path in sorted(folder.glob("*--*.json"))
-        if all(word in path.name for word in text.split())
-    ]
+    words = [_slug(word) for word in text.split()]
+    found = [path for path in run_files(folder) if all(word in path.name for word in words)]
+    if len(found) > 1:
+        found = [p for p in found if set(words) <= set(p.stem.split("--"))] or found
     if len(found) != 1:
         names = ", ".join(path.name for path in found[:5]) or "none"
         raise UsageError(
@@ -188,6 +200,11 @@ def find_run(text: str, folder: Path) -> Path:
             "Give a file, or words that fit one name."
         )
     return found[0]
+
+
+def _slug(text: str) -> str:
+    """Text as part of a file name."""
+    return re.sub(r"[^\w.@=+-]+", "-", text).strip("-")[-60:]
 
 
 def write_table(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -206,11 +223,6 @@ def write_text(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
-
-
-def _measures(run: Run) -> dict[str, Any]:
-    found = {measure: run.interval(measure) for measure in MEASURES}
-    return {name: None if one is None else asdict(one) for name, one in found.items()}
 
 
 def _answer(row: dict[str, Any]) -> Answer:

@@ -97,57 +97,62 @@ class Bench:
         Pictures are described once for all lines and protocols that share them. ``finished`` is
         told of each line as it is done.
 
+        Returns:
+            One for each line of each protocol, in this order.
+
         Raises:
-            PictureError: a picture of the data cannot be read.
+            UsageError: a file of the data cannot be read.
         """
         done: list[Run | Skipped] = []
-
-        def told(one: Run | Skipped) -> None:
-            done.append(one)
-            finished(one)
-
         for group in _by_gallery(protocols):
+            places: list[tuple[int, Run | Skipped]] = []
+
+            def told(place: int, one: Run | Skipped, places: list[Any] = places) -> None:
+                places.append((place, one))
+                finished(one)
+
             self._run_gallery([self._limited(one) for one in group], methods, told)
+            done += [one for _, one in sorted(places, key=lambda pair: pair[0])]
         return done
 
     def _run_gallery(
         self,
         protocols: list[Protocol],
         methods: Callable[[Protocol], Sequence[str]],
-        told: Finished,
+        told: Callable[[int, Run | Skipped], None],
     ) -> None:
-        """Protocols that share their pictures, recipe by recipe."""
+        """Protocols that share their pictures, recipe by recipe; a place is that of a line."""
         data = {one.name: data_digest(one) for one in protocols}
-        waiting: dict[str, list[tuple[Spec, Protocol, dict[str, Any]]]] = {}
-        for protocol in protocols:
-            for text in methods(protocol):
-                try:
-                    spec = self._readable(text, protocol)
-                except NeedlepointError as error:
-                    told(self._skip(protocol, text, str(error)))
-                    continue
-                key = self._key(spec, protocol, data[protocol.name])
-                path = run_path(self._out, key)
-                if path.is_file() and not self._force:
-                    told(load_run(path))
-                else:
-                    waiting.setdefault(spec.recipe, []).append((spec, protocol, key))
-        for recipe, lines in waiting.items():
-            self._report(f"{lines[0][1].name}: {recipe}")
+        waiting: dict[str, list[tuple[int, Spec, Protocol, dict[str, Any]]]] = {}
+        lines = [(protocol, text) for protocol in protocols for text in methods(protocol)]
+        for place, (protocol, text) in enumerate(lines):
+            try:
+                spec = self._readable(text, protocol)
+            except NeedlepointError as error:
+                told(place, self._skip(protocol, text, str(error)))
+                continue
+            key = self._key(spec, protocol, data[protocol.name])
+            path = run_path(self._out, key)
+            if path.is_file() and not self._force:
+                told(place, load_run(path))
+            else:
+                waiting.setdefault(spec.recipe, []).append((place, spec, protocol, key))
+        for recipe, some in waiting.items():
+            self._report(f"{some[0][2].name}: {recipe}")
             try:
                 described, speed = self._describe(recipe, protocols[0])
             except Exception as error:
-                for spec, protocol, _ in lines:
-                    told(self._fault(protocol, spec.text, error))
+                for place, spec, protocol, _ in some:
+                    told(place, self._fault(protocol, spec.text, error))
                 continue
-            for spec, protocol, key in lines:
+            for place, spec, protocol, key in some:
                 try:
                     run = self._one(spec, protocol, key, described, speed)
                 except Exception as error:
-                    told(self._fault(protocol, spec.text, error))
+                    told(place, self._fault(protocol, spec.text, error))
                     continue
                 save_run(run, self._out)
-                told(run)
+                told(place, run)
 
     def _readable(self, text: str, protocol: Protocol) -> Spec:
         """The line, if this encoder can run it on this protocol.

@@ -71,6 +71,29 @@ FINE_GRAINED = Suite(
         Line("attention-windows+best"),
         *_gated_and_best("five-crop", "grid:n=2", "grid:n=3", "windows:9", "windows:25"),
         *_gated_and_best("detector-crops:objects=ncut", "truth-crops:file={truth}"),
+        Line("dense:32@1x"),
+        *(
+            Line(f"dense-text:cells={cells},detail={detail}", _TEXT)
+            for cells in ("value", "tokens", "pool")
+            for detail in (1, 2, 3)
+        ),
+        *(Line(f"dense-text:detail={detail}+gated", _TEXT) for detail in (1, 2, 3)),
+        Line("dense-text:regions=all", _TEXT),
+        Line("calibclip", _TEXT),
+        Line("calibclip:dcc=no", _TEXT),
+        Line("calibclip:dcc=no,rho_d=0.1", _TEXT),
+        Line("calibclip:cve=no", _TEXT),
+        Line("calibclip:cve=mean,dcc=no", _TEXT),
+        Line("calibclip:cve=no,dcc=mean", _TEXT),
+        Line("calibclip:mu=0.5", _TEXT),
+        Line("calibclip:mode=released", _TEXT),
+        *(
+            Line(f"mao:{stage}objects={objects}", _IMAGE)
+            for objects in ("ncut", "windows:9", "annotations:{truth}")
+            for stage in ("stage=a,", "")
+        ),
+        Line("mao:tokens=per-crop,objects=ncut", _IMAGE),
+        Line("mao:mode=released,objects=ncut", _IMAGE),
     ),
 )
 

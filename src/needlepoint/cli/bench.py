@@ -45,5 +45,5 @@ def bench() -> None:
       needlepoint bench run
       needlepoint bench build needle crowd-2d SCENES/crowd-2d-dev
       needlepoint bench run --data SCENES --model builtin --out RESULTS
-      needlepoint bench compare 'whole thing' 'lare thing' --out RESULTS
+      needlepoint bench compare 'thing whole' 'thing lare' --out RESULTS
     """

@@ -68,8 +68,9 @@ def run(
     """Run a suite: every method line on every protocol of the data with every model.
 
     One JSON file a line goes to --out and is not run again; summary.csv and summary.json there
-    hold the rows of this call. A method line is METHOD[:OPTIONS][ on RECIPE], then +best, +gated,
-    +gated@TAU or +whole for another fusion, and +csls for the transductive correction.
+    hold the rows of all runs in it, and what this call skipped. A method line is
+    METHOD[:OPTIONS][ on RECIPE], then +best, +gated, +gated@TAU or +whole for another fusion, and
+    +csls for the transductive correction.
 
     \b
     Examples:
@@ -81,8 +82,8 @@ def run(
     import fnmatch
 
     from needlepoint.bench.data import read_data
+    from needlepoint.bench.results import Skipped, load_row, run_files, write_text
     from needlepoint.bench.results import write_table as write_csv
-    from needlepoint.bench.results import write_text
     from needlepoint.bench.runner import Bench, Settings
     from needlepoint.bench.suite import chosen_lines, find_suite
     from needlepoint.encoders.address import open_encoder
@@ -98,10 +99,6 @@ def run(
     settings = Settings(limit_questions, seed, timed, words)
     done: list[Run | Skipped] = []
 
-    def finished(one: Run | Skipped) -> None:
-        done.append(one)
-        door.talk.note(_short(one))
-
     for address in models:
         bench = Bench(
             open_encoder(address, device=device, threads=threads),
@@ -112,13 +109,18 @@ def run(
             force=force,
             report=door.talk.note,
         )
-        bench.run(protocols, lambda one: chosen_lines(chosen, methods, one), finished)
-        rows = [one.row() for one in done]
-        out.mkdir(parents=True, exist_ok=True)
-        write_csv(rows, out / "summary.csv")
-        write_text(out / "summary.json", dumps(rows, indent=1) + "\n")
+        done += bench.run(
+            protocols,
+            lambda one: chosen_lines(chosen, methods, one),
+            lambda one: door.talk.note(_short(one)),
+        )
+    skipped = [one.row() for one in done if isinstance(one, Skipped)]
+    rows = [load_row(path) for path in run_files(out)] + skipped
+    out.mkdir(parents=True, exist_ok=True)
+    write_csv(rows, out / "summary.csv")
+    write_text(out / "summary.json", dumps(rows, indent=1) + "\n")
     if as_json:
-        output.write_json(rows)
+        output.write_json([one.row() for one in done])
     else:
         output.write(output.raw(table(done)))
     door.talk.note(f"rows in {out / 'summary.csv'}; see `needlepoint bench report`")

@@ -36,7 +36,7 @@ def compare(door: Door, first: str, second: str, out: Path, seed: int, as_json: 
 
     \b
     Example:
-      needlepoint bench compare 'thing--test--whole--' 'thing--test--lare--' --out RESULTS
+      needlepoint bench compare 'crowd-2d-thing test whole' 'crowd-2d-thing test lare'
     """
     from needlepoint.bench.compare import compare as compared
     from needlepoint.bench.results import find_run, load_run
@@ -75,7 +75,7 @@ def report(
 
     \b
     Example:
-      needlepoint bench report 'thing--test--lare--' lare.html --out RESULTS
+      needlepoint bench report 'crowd-2d-thing test lare' lare.html
     """
     from needlepoint.bench.report import report as page_of
     from needlepoint.bench.results import find_run, load_run
