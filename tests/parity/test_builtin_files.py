@@ -77,9 +77,10 @@ def cells(file: Path, pixels: np.ndarray) -> np.ndarray:
 
 
 def test_the_shipped_network_computes_what_the_rebuilt_one_does(rebuilt, pictures):
+    # batch norms are folded by the processor that rebuilds, and its last digits are its own
     for pixels in pictures:
-        np.testing.assert_array_equal(
-            cells(DATA / "look.onnx", pixels), cells(rebuilt / "look.onnx", pixels)
+        np.testing.assert_allclose(
+            cells(DATA / "look.onnx", pixels), cells(rebuilt / "look.onnx", pixels), atol=2e-4
         )
 
 
