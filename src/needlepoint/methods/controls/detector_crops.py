@@ -22,7 +22,7 @@ NAME = "detector-crops"
 class Options(CropOptions):
     """``objects``: where boxes come from (as MaO's); ``n``: at most so many, best first."""
 
-    objects: str = "windows:9"
+    objects: str = "ncut"
     n: int = 10
 
     def __post_init__(self) -> None:
