@@ -120,3 +120,24 @@ def test_owl_keeps_what_reaches_the_least_score(owl):
     middle = sorted(thing.score for thing in every)[8]
     some = OwlThings(owl, ["dog", "cat"], least_score=middle).detect([picture(seed=3)])[0]
     assert some == [thing for thing in every if thing.score > middle]
+
+
+def test_owl_boxes_and_scores_are_those_of_the_padded_square(owl):
+    """Box times the longer side, cut to the picture; score: sigmoid of the best class."""
+    import torch
+
+    shown = picture(seed=4, size=(40, 70))
+    processor = transformers.AutoProcessor.from_pretrained(owl)
+    model = transformers.Owlv2ForObjectDetection.from_pretrained(owl).eval()
+    texts = [["a photo of a dog", "a photo of a cat"]]
+    with torch.inference_mode():
+        out = model(**processor(text=texts, images=shown.pixels, return_tensors="pt"))
+    expected = []
+    for logits, (cx, cy, w, h) in zip(out.logits[0], out.pred_boxes[0].tolist(), strict=True):
+        corners = 70 * np.array([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2])
+        x1, y1, x2, y2 = np.clip(corners, 0, [70, 40, 70, 40])
+        score = float(torch.sigmoid(logits.max()))
+        expected.append((score, int(logits.argmax()), x1, y1, x2 - x1, y2 - y1))
+    (found,) = OwlThings(owl, ["dog", "cat"], least_score=0.0).detect([shown])
+    told = [(t.score, ["dog", "cat"].index(t.label), *t.box) for t in found]
+    np.testing.assert_allclose(sorted(told), sorted(expected), rtol=1e-4, atol=1e-3)

@@ -28,7 +28,13 @@ class Outcome:
     row: Row
     address: str
     ours: Mapping[str, tuple[float, float, float]]
-    missing: str = ""
+    missing: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What lacks, or how our run differs from the published one."""
+        differs = (self.row.differs,) if self.row.differs and not self.missing else ()
+        return tuple(f"missing: {reason}" for reason in self.missing) or differs
 
     def lines(self) -> list[dict[str, Any]]:
         """One row of a table a measure."""
@@ -47,7 +53,7 @@ class Outcome:
                     "high": high,
                     "encoder": self.address,
                     "method": self.row.method,
-                    "note": self.missing or self.row.differs,
+                    "note": "; ".join(self.notes),
                 }
             )
         return told
@@ -69,7 +75,7 @@ def reproduce(
 
     Args:
         table: what was published.
-        data: folder with a folder for each dataset, of its name; of one dataset alone, its own.
+        data: folder with a folder for each dataset, of its name; or that of one dataset alone.
         out: folder for the results of the runs, which are not run again, and box files.
         models: addresses by name of the table's encoders, in place of or added to its own.
         objects: source of objects for lines with detected objects, as for ``detector-crops``.
@@ -79,7 +85,7 @@ def reproduce(
         report: told of progress.
 
     Returns:
-        One outcome a row, in the order of the table; ``missing`` names the file, the pictures or
+        One outcome a row, in the order of the table; ``missing`` names the file, the pictures and
         the weights that lack.
 
     Raises:
@@ -151,8 +157,8 @@ def _outcome(
         reasons.append(one)
     if isinstance(one, Skipped):
         reasons.append(one.reason)
-    if reasons or not isinstance(one, Run):
-        return Outcome(row, address, {}, "missing: " + "; ".join(reasons or ["not run"]))
+    if not isinstance(one, Run):
+        return Outcome(row, address, {}, tuple(reasons))
     ours = {}
     for measure in row.published:
         if (interval := one.interval(measure)) is not None:
@@ -170,9 +176,9 @@ def _protocols(rows: Sequence[Row], data: Path) -> tuple[dict[str, Protocol], di
         if row.protocol in ready or row.protocol in lacking:
             continue
         card = find_dataset(row.dataset)
-        own = data / card.name
+        folder = data if (data / card.file).is_file() else data / card.name
         try:
-            opened = open_dataset(card.name, own if own.is_dir() else data, row.split)
+            opened = open_dataset(card.name, folder, row.split)
         except NeedlepointError as error:
             lacking[row.protocol] = str(error).rstrip(".")
             continue

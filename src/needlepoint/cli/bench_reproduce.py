@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from needlepoint.cli import output
 from needlepoint.cli.door import Door, common
 from needlepoint.errors import EXIT_HITS, EXIT_NOTHING, UsageError
+from needlepoint.results import printable
+
+if TYPE_CHECKING:
+    from needlepoint.bench.reproduce import Outcome
 
 _PATH = click.Path(path_type=Path)
 
@@ -85,8 +90,7 @@ def reproduce(
     if as_json:
         output.write_json(rows)
     else:
-        head = ("line", "data", "measure", "published", "ours", "95 %", "table", "note")
-        output.write(output.columns([head, *(_cells(row) for row in rows)]))
+        output.write(_table(outcomes))
     return EXIT_HITS if any(outcome.ours for outcome in outcomes) else EXIT_NOTHING
 
 
@@ -97,15 +101,24 @@ def _named(text: str) -> tuple[str, str]:
     return name.strip(), address.strip()
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    ours = row["ours"]
-    return (
-        row["line"],
-        row["data"],
-        row["measure"],
-        f"{row['published']:.2f}",
-        "-" if ours is None else f"{ours:.2f}",
-        "-" if ours is None else f"{row['low']:.2f} to {row['high']:.2f}",
-        row["table"],
-        row["note"],
-    )
+def _table(outcomes: Sequence[Outcome]) -> bytes:
+    """One line a published line; reasons stand below, each once, by number."""
+    notes: dict[str, int] = {}
+    rows = [("line", "data", "measures", "published", "ours", "95 %", "from", "note")]
+    for one in outcomes:
+        row = one.row
+        ours = [one.ours[name] for name in row.published if name in one.ours]
+        rows.append(
+            (
+                row.label,
+                f"{row.protocol} {row.split}",
+                "/".join(row.published),
+                "/".join(f"{value:.2f}" for value in row.published.values()),
+                "/".join(f"{mean:.2f}" for mean, _, _ in ours) or "-",
+                " ".join(f"{low:.1f}..{high:.1f}" for _, low, high in ours) or "-",
+                row.source,
+                "".join(f"[{notes.setdefault(note, len(notes) + 1)}]" for note in one.notes),
+            )
+        )
+    below = "".join(f"[{number}] {printable(note)}\n" for note, number in notes.items())
+    return output.columns(rows) + output.raw(below)

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from needlepoint.errors import ModelUnavailable, UsageError
+from needlepoint.outside.local import load_local
 from needlepoint.picture import Box, Picture
 
 
@@ -145,19 +146,12 @@ def open_local(folder: Path, kinds: Mapping[str, str], device: str) -> tuple[Any
             'transformers is not installed. Run: pip install "needlepoint[torch]"'
         ) from error
     logging.disable_progress_bar()  # one line a model on stderr would pass for our own talk
+    model, _ = load_local(str(folder), kind, kinds[kind], device)
     try:
         processor = transformers.AutoProcessor.from_pretrained(folder, local_files_only=True)
-        model, told = getattr(transformers, kinds[kind]).from_pretrained(
-            folder, local_files_only=True, output_loading_info=True
-        )
     except (OSError, ValueError) as error:
-        raise ModelUnavailable(f"model folder {folder} cannot be opened: {error}") from error
-    if absent := sorted(told["missing_keys"]):
-        # transformers would fill these with random numbers and go on
-        raise ModelUnavailable(
-            f"model folder {folder}: the weights lack {len(absent)} tensors, first {absent[0]}"
-        )
-    return processor, model.to(device).eval()
+        raise ModelUnavailable(f"model folder {folder} lacks its processor: {error}") from error
+    return processor, model
 
 
 def _inside(corners: Sequence[float], width: int, height: int) -> Box:

@@ -28,7 +28,8 @@ def load(card: DatasetCard, folder: Path, split: str) -> list[Protocol]:
     short side that holds the object's left and right ends as far as it can; a video is left out
     when the object takes less than 0.5 % of that square in any frame; the frame where it takes
     most asks, the others are the gallery. (There the square is first resized to 512 pixels, which
-    can move a share by a rounding.)
+    can move a share by a rounding.) That gives two gallery pictures a question; the 450 pictures
+    for 150 questions that SoIR states must have been chosen otherwise, how is not said.
     """
     videos = sorted(path.parent for path in folder.glob(f"*/{_MASKS}"))
     if not videos:
