@@ -3,8 +3,8 @@
     python benchmarks/needle_curve.py /tmp/scenes/2d-test /tmp/scenes/3d-test \\
         --fit /tmp/scenes/2d-fit-sc --fit /tmp/scenes/3d-fit-sc
 
-Sets are made by tools/build_scenes.py. Every picture goes through the network once for each input
-size (the maps are kept under --cache, so a second run takes a minute or two); what may be stored
+Sets are made by `needlepoint bench build`. Every picture goes through the network once for each
+input size (the maps are kept under --cache, so a second run takes a minute or two); what may be stored
 of it is then derived from the maps with the product's own code. Questions are the cut-out
 pictures, asked as the library asks them. ``bytes`` is the payload of the space ``look``: codes of
 the regions, 8 bytes for each box, and the whole-picture vector. ``ms_cpu`` is processor time of a

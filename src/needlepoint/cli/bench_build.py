@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from needlepoint.errors import UsageError
+from needlepoint.cli import output
+from needlepoint.cli.door import Door, common
+from needlepoint.errors import EXIT_HITS, UsageError
+from needlepoint.results import printable
 
 RECIPES = ("2d", "3d", "crowd-2d", "crowd-3d")
 SPLITS = ("train", "dev", "test", "fit")
@@ -54,7 +58,9 @@ def build() -> None:
 )
 @click.option("--option", "options", multiple=True, metavar="NAME=JSON", help="occlusion=0.4 …")
 @_ROOTS
+@common
 def needle(
+    door: Door,
     recipe: str,
     folder: Path,
     split: str,
@@ -64,7 +70,7 @@ def needle(
     workers: int,
     options: tuple[str, ...],
     roots: tuple[str, ...],
-) -> None:
+) -> int:
     """Scenes, questions and truth.json of one recipe and split; captions.jsonl for train.
 
     \b
@@ -88,6 +94,7 @@ def needle(
             roots=roots,
             views=views,
             workers=workers,
+            progress=_progress(door),
             **changes,
         )
     else:
@@ -100,15 +107,18 @@ def needle(
             count=count,
             views=views,
             assets=find_assets(roots, need=need),
+            progress=_progress(door),
             **changes,
         )
-    _report(folder, start)
-    click.echo(
+    _told(
+        folder,
+        start,
         f"{len(truth.pictures)} pictures with "
         f"{sum(len(picture.objects) for picture in truth.pictures)} things "
         f"({len(truth.objects)} different), {len(truth.queries)} questions by picture with "
-        f"{truth.mean_positives:.2f} positives each, {len(truth.questions)} by words"
+        f"{truth.mean_positives:.2f} positives each, {len(truth.questions)} by words",
     )
+    return EXIT_HITS
 
 
 @build.command("fit")
@@ -116,22 +126,24 @@ def needle(
 @click.option("--views", type=click.Path(path_type=Path), required=True)
 @click.option("--per-model", type=int, default=12, show_default=True)
 @_ROOTS
-def fit(folder: Path, views: Path, per_model: int, roots: tuple[str, ...]) -> None:
+@common
+def fit(door: Door, folder: Path, views: Path, per_model: int, roots: tuple[str, ...]) -> int:
     """Renderings of the models, and lists of stamps and photographs, of the split for fitting."""
     from needlepoint.bench.needle import find_assets
     from needlepoint.bench.needle.fit import build_fit
 
     start = time.perf_counter()
     truth = build_fit(folder, assets=find_assets(roots), views=views, per_model=per_model)
-    _report(folder, start)
-    click.echo(f"{len(truth.pictures)} renderings of {len(truth.objects)} models")
+    _told(folder, start, f"{len(truth.pictures)} renderings of {len(truth.objects)} models")
+    return EXIT_HITS
 
 
 @build.command("edges")
 @_FOLDER
 @click.option("--kind", help="Only outlines of things of this kind: photo, drawn, clipart, …")
 @click.option("--most", type=int, default=200, show_default=True, help="Pictures to look at.")
-def edges(folder: Path, kind: str | None, most: int) -> None:
+@common
+def edges(door: Door, folder: Path, kind: str | None, most: int) -> int:
     """How well detectors tell the pasted outlines of a crowd from edges of its photographs.
 
     Prints areas under the ROC curve; 0.5 is chance.
@@ -147,10 +159,11 @@ def edges(folder: Path, kind: str | None, most: int) -> None:
         keep=lambda row: kind is None or kinds[row.object_id] == kind,
         most=most,
     )
-    for name, area in check.alone.items():
-        click.echo(f"{name:10} {area:.3f}")
-    click.echo(f"{'together':10} {check.together:.3f}")
-    click.echo(f"{check.outlines} points on outlines, {check.natural} on natural edges")
+    rows = [(name, f"{area:.3f}") for name, area in check.alone.items()]
+    rows += [("together", f"{check.together:.3f}")]
+    rows += [("outlines", str(check.outlines)), ("natural", str(check.natural))]
+    output.write(output.columns(rows))
+    return EXIT_HITS
 
 
 def _parsed(option: str) -> tuple[str, Any]:
@@ -165,6 +178,17 @@ def _parsed(option: str) -> tuple[str, Any]:
     return name, tuple(parsed) if isinstance(parsed, list) else parsed
 
 
-def _report(folder: Path, start: float) -> None:
+def _progress(door: Door) -> Callable[[int, int], None]:
+    def report(done: int, total: int) -> None:
+        if done % 50 == 0 or done == total:
+            door.talk.note(f"{done} of {total} scenes")
+
+    return report
+
+
+def _told(folder: Path, start: float, what: str) -> None:
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    click.echo(f"{folder}: {size / 1e6:.1f} MB in {time.perf_counter() - start:.0f} s")
+    seconds = time.perf_counter() - start
+    output.write(
+        output.raw(f"{printable(str(folder))}: {size / 1e6:.1f} MB in {seconds:.0f} s\n{what}\n")
+    )

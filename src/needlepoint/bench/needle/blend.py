@@ -99,7 +99,8 @@ def grain_of(rgb: FloatArray) -> Grain:
 
     The edge width comes from how much a further blur of one pixel lowers the strongest gradients
     (Zhuo and Sim 2011), the noise from the median response of Immerkaer's kernel (1996) where the
-    picture is flattest; both in the middle quarter of the picture.
+    picture is flattest; both in the middle quarter of the picture. The noise reads up to a third
+    low, since the flattest places are those where it happens to be weak.
     """
     height, width = rgb.shape[:2]
     luma = grey(rgb[height // 4 : height * 3 // 4, width // 4 : width * 3 // 4])
