@@ -68,10 +68,11 @@ class Options:
 
     Texts: ``lam`` is the weight of the words, ``temperature`` that of both softmaxes,
     ``frequency`` where common words are known from: ``documents`` or ``counts`` of the corpus,
-    ``batch`` the texts asked together (released mode only); ``auto`` is ``documents``, in
-    released mode ``batch``. ``corpus`` names a text file, one text a line, in place of the
-    library's captions. With ``mu`` above 0 the best ``shortlist`` pictures are put in order again
-    by the special words alone, mixed in with that share.
+    ``batch`` the texts asked together (released mode only, and there what ``counts`` is without a
+    corpus); ``auto`` is ``documents``, in released mode ``batch``. ``corpus`` names a text file,
+    one text a line, in place of the library's captions. With ``mu`` above 0 the best
+    ``shortlist`` pictures are put in order again by the special words alone, mixed in with that
+    share.
     """
 
     mode: Literal["default", "released"] = "default"
@@ -209,8 +210,6 @@ class CalibDescriber:
                 f"{encoder.card.address} cannot tell. Use an open_clip or hf encoder with a plain "
                 "vision transformer, or cve=no."
             )
-        if shape is None and not stride:
-            return encoder.image_features(pictures, want=want)
         return encoder.image_features(pictures, want=want, size=shape, stride=stride)
 
 
@@ -385,11 +384,10 @@ CARD = register(
                 "The code adds text tokens that went through no projection to a vector that did. "
                 "It runs only where the text is as wide as the joint space.",
                 "The class called two-stage mixes scores over the whole gallery; its top_k = 100 "
-                "is not used, nor is the class by the evaluation script. Here it is one.",
-                "Position embeddings are resized only when the number of patches differs; here "
-                "when the shape of the grid does.",
-                "The code reads attention with sequence-first tensors: right for OpenAI's package, "
-                "silently wrong on open_clip's.",
+                "is not used, nor is the class by the evaluation script. Here the list is cut.",
+                "Positions are resized only when the number of patches differs, here when the "
+                "shape of the grid does. Attention is read with sequence-first tensors: right for "
+                "OpenAI's package, silently wrong on open_clip's.",
                 "The published gains (CUHK-PEDES R@1 66.54 to 71.88) start from fine-tuned "
                 "models; the script loads raw OpenAI weights and no checkpoint is published, so "
                 "the table cannot be had from the repository. It was not tried here.",
