@@ -154,9 +154,10 @@ def test_tokens_after_a_few_steps(family, encoder, steps, off, released):
 
 
 @pytest.mark.parametrize("released", [False, True])
+@pytest.mark.parametrize(
+    "family", ["clip", "siglip-mean", "siglip-head", "dinov2-registers"], indirect=True
+)
 def test_tokens_after_eighty_steps_in_float64(family, encoder, released):
-    if family not in ("clip", "siglip-mean", "siglip-head", "dinov2-registers"):
-        pytest.skip("one family of each kind of feature is enough for the long run")
     _, block, slow = both(family, encoder, True)
     how = {**RELEASED, "floor": None if "dinov2" in family else 1e-6} if released else PAPER
     owner = torch.arange(N) if released else torch.zeros(N, dtype=torch.long)

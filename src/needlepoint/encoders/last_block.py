@@ -182,7 +182,7 @@ class LastBlocks:
                 f"{encoder.card.address} has no plain vision transformer on torch, whose last "
                 "attention is needed. Use an hf: or open_clip: ViT, or mao:stage=a."
             )
-        self._encoder, self._dtype = encoder, torch.float64 if double else torch.float32
+        self.encoder, self._dtype = encoder, torch.float64 if double else torch.float32
         tower = encoder.tower
         pools = isinstance(tower, SiglipImages | TimmPooled)
         self.layer: Layer = layer or ("head" if pools else "block")
@@ -225,7 +225,7 @@ class LastBlocks:
 
     def ahead(self, crops: Sequence[Pixels]) -> tuple[Tensor, Any, Tensor]:
         """Tokens in front of the last attention ``[N, T, C]``, context, and vectors ``[N, D]``."""
-        encoder, tower = self._encoder, self._tower
+        encoder, tower = self.encoder, self._tower
 
         @no_gradient
         def run(on: TorchViT) -> tuple[Tensor, Any, Tensor]:

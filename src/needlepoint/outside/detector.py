@@ -41,8 +41,9 @@ class Detector(Protocol):
 class OwlDetector:
     """OWLv2 (arXiv 2306.09683) in objectness mode, from a folder of transformers' files.
 
-    The picture is padded to a square at the bottom and right and resized to the input of the
-    model; a box is relative to that square, so both axes count by ``max(W, H)``.
+    The picture is padded to a square at the bottom and right, with the grey it was trained with,
+    and resized to the input of the model; a box is relative to that square, so both axes count by
+    ``max(W, H)``.
     """
 
     def __init__(self, folder: str, device: str = "cpu") -> None:

@@ -152,11 +152,14 @@ class Aim:
         """
         down, across = self.up
         side = down.shape[0]
+        # a shift changes no normalised map, and keeps the sums of a nearly flat one exact
+        shift = maps.amin((1, 2) if self.normal == "crop" else (0, 1, 2), keepdim=True)
+        maps = maps - shift
         pixels = (down @ maps @ across.T).flatten(1)
         low, high = _ends(pixels, self.normal)
         lowest, highest = (pixels.flatten()[end] for end in (low, high))
         scale, bends = self._scale(highest - lowest)
-        lowest = torch.where(bends, lowest, 0)
+        lowest = torch.where(bends, lowest, -shift.flatten())
         inside = (maps * self.inside).sum((1, 2)) - lowest * self.area
         total = (maps * self.all).sum((1, 2)) - lowest * side * side
         covered, lit = inside * scale, total * scale
