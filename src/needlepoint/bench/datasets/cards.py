@@ -16,8 +16,9 @@ class DatasetCard:
 
     ``file`` is the annotation file looked for in the folder; ``pictures`` are the folders, as seen
     from there, in which pictures are looked for: the first that exists, else the folder itself.
-    ``counts`` holds, by split, the official numbers of gallery pictures and of questions, and
-    ``counted`` says whose count it is.
+    ``counts`` holds, by split, the official numbers of gallery pictures and of questions (0 where
+    they are not known), and ``counted`` says whose count it is. ``tried`` says on what the loader
+    was tried.
     """
 
     name: str
@@ -30,6 +31,7 @@ class DatasetCard:
     licence: str
     counts: Mapping[str, tuple[int, int]]
     counted: str
+    tried: str
 
     @property
     def split(self) -> str:
@@ -49,6 +51,7 @@ def _card(
     licence: str,
     counts: dict[str, tuple[int, int]] | None = None,
     counted: str = "",
+    tried: str = "self-made files in the published format",
 ) -> DatasetCard:
     return DatasetCard(
         name,
@@ -61,6 +64,7 @@ def _card(
         licence,
         MappingProxyType(counts or {}),
         counted,
+        tried,
     )
 
 
@@ -74,8 +78,8 @@ CARDS = (
         source="Karpathy's caption_datasets.zip (cs.stanford.edu/people/karpathy/deepimagesent); "
         "pictures train2014 and val2014 of cocodataset.org",
         licence="captions CC BY 4.0; pictures under the terms of Flickr",
-        counts={"test": (5000, 25010), "val": (5000, 25010), "test-1k": (1000, 5000)},
-        counted="the usual figures of the split; a fold of 1 000 has 5 000 captions or a few more",
+        counts={"test": (5000, 25010), "val": (5000, 0), "test-1k": (1000, 0)},
+        counted="the usual figures of the split",
     ),
     _card(
         "flickr30k",
@@ -89,6 +93,8 @@ CARDS = (
         licence="non-commercial research and education; pictures under the terms of Flickr",
         counts={"test": (1000, 5000), "val": (1014, 5070)},
         counted="test counted in the published file; val the usual figures",
+        tried="the test split in this format that AbdulmalikDS/LARE publishes: 1 000 pictures, "
+        "5 000 captions, 4 999 distinct",
     ),
     _card(
         "coco-dense",
@@ -101,6 +107,8 @@ CARDS = (
         licence="captions: not stated (the file says Unknown); pictures under the terms of Flickr",
         counts={"test": (3089, 15630)},
         counted="counted in the published file",
+        tried="the published file: 3 089 pictures, 15 630 captions, 9 893 distinct, the commonest "
+        "69 times for 34 pictures; equal captions alone leave at most R@1 76.5 %, R@5 94.1 %",
     ),
     _card(
         "flickr30k-dense",
@@ -122,6 +130,7 @@ CARDS = (
         pictures=("pictures", "images"),
         source="needlepoint bench dense-set PICTURES OUT",
         licence="that of the pictures",
+        tried="sets made of generated scenes",
     ),
     _card(
         "voxdet",
@@ -132,6 +141,7 @@ CARDS = (
         source="create_dataset.py of the repository pihash2k/VoxDet-SoIR, run on the data of "
         "Jaraxxus-Me/VoxDet (RoboTools is the test set, OWID the training set)",
         licence=_INSTANCES,
+        tried="a file that the published program wrote of self-made pictures",
     ),
     _card(
         "permir",
