@@ -17,7 +17,7 @@ from needlepoint.bench.protocol import Item, Protocol, Question
 from needlepoint.bench.results import Run, Skipped, find_run, load_run, write_table
 from needlepoint.bench.runner import Bench, Settings
 from needlepoint.bench.spec import read_spec
-from needlepoint.bench.suite import FINE_GRAINED, chosen_lines, find_suite
+from needlepoint.bench.suite import SUITES, chosen_lines, find_suite
 from needlepoint.errors import UsageError
 from needlepoint.regions.describe import grid_boxes
 from needlepoint.search.fusion import BEST, WHOLE
@@ -291,13 +291,33 @@ def test_endings_of_method_lines(tmp_path):
             read_spec(wrong)
 
 
-def test_the_suite_names_methods_that_exist(words, tmp_path):
+def test_the_suites_name_methods_that_exist_and_no_line_twice(words, tmp_path):
     truth = tmp_path / "truth.json"
     truth.write_text(json.dumps({"images": [], "annotations": []}))
-    for line in FINE_GRAINED.lines:
-        read_spec(line.method, truth)
-    assert "whole" in chosen_lines(FINE_GRAINED, ["who*"], words)
-    assert chosen_lines(FINE_GRAINED, ["lare:n=2"], words) == ["lare:n=2"]
-    assert not any("mao" in line for line in FINE_GRAINED.methods(words))
+    for suite in SUITES.values():
+        for line in suite.lines:
+            read_spec(line.method, truth)
+        for protocol in (words, pictured(words)):
+            lines = suite.methods(protocol, ToyEncoder().card)
+            assert len(set(lines)) == len(lines)
+
+
+def test_lines_are_chosen_by_question_encoder_and_wild_card(words):
+    suite, card = find_suite("fine-grained"), ToyEncoder().card
+    assert chosen_lines(suite, ["who*"], words, card) == ["whole", "whole+csls"]
+    assert chosen_lines(suite, ["lare:n=2"], words, card) == ["lare:n=2"]
+    by_words, by_picture = suite.methods(words, card), suite.methods(pictured(words), card)
+    assert not any("mao" in line for line in by_words)
+    assert any("mao" in line for line in by_picture)
+    assert "calibclip" in by_words
+    assert "calibclip" not in by_picture
+    assert "dense:32@1x" in suite.methods(words, replace(card, family="builtin"))
+    assert "dense:32@1x" not in by_words
     with pytest.raises(UsageError, match="did you mean 'fine-grained'"):
         find_suite("fine-graned")
+
+
+def pictured(protocol):
+    """The same questions by picture."""
+    asked = tuple(replace(one, text="", file="3.png") for one in protocol.questions)
+    return replace(protocol, questions=asked)

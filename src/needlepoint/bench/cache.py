@@ -24,7 +24,7 @@ from needlepoint.picture import Pixels
 LIMIT_MB = 8192
 """Size of the cache of one encoder in megabytes; the oldest rows make way."""
 
-_LARGEST = 8_000_000  # bytes of one row; what is larger is made again
+_LARGEST = 2_000_000  # bytes of one row; a larger one is read hardly faster than it is made
 _FORM = 1  # changes with the layout of a row
 
 F = TypeVar("F", ImageFeatures, TextFeatures)

@@ -84,6 +84,20 @@ class Run:
         values, groups = self.values(measure)
         return bootstrap_interval(values, groups=groups) if values else None
 
+    def _held_out(self) -> dict[str, float]:
+        """Mean average precision of questions that training never showed, and of the others."""
+        found = {
+            name: [
+                one.average_precision()
+                for one in self.answers
+                if one.id.endswith("-new") == new and one.ranks
+            ]
+            for name, new in (("mAP_new", True), ("mAP_known", False))
+        }
+        if not found["mAP_new"]:
+            return {}
+        return {name: round(sum(v) / len(v), 4) for name, v in found.items() if v}
+
     def row(self) -> dict[str, Any]:
         """One line of the table: measures with their intervals, costs, and what they hang on."""
         told: dict[str, Any] = {
@@ -100,6 +114,7 @@ class Run:
             values = [None] * 3 if found is None else [found.estimate, found.low, found.high]
             for ending, value in zip(("", "_low", "_high"), values, strict=True):
                 told[measure + ending] = None if value is None else round(value, 4)
+        told |= self._held_out()
         told |= {name: round(value, 3) for name, value in self.cost.items()}
         told |= {f"gate_{name}": round(value, 5) for name, value in self.gate.items()}
         told |= {k: self.key[k] for k in ("recipe", "revision", "data", "seed")}

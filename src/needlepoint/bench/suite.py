@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from needlepoint.bench.protocol import Protocol
 from needlepoint.errors import UsageError, nearest
+from needlepoint.parts import EncoderCard
 
 _TEXT = ("text",)
 _IMAGE = ("image",)
@@ -16,17 +17,26 @@ _BOTH = ("text", "image")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A method line and where it makes sense: kinds of question, and tasks by wild card."""
+    """A method line and where it makes sense: kinds of question, tasks and encoders.
+
+    ``tasks`` and ``families`` are wild cards over the last part of a protocol's name and over the
+    family of an encoder's card.
+    """
 
     method: str
     kinds: tuple[str, ...] = _BOTH
     tasks: str = "*"
+    families: str = "*"
 
-    def fits(self, protocol: Protocol) -> bool:
-        """Whether a protocol asks what this line can answer."""
+    def fits(self, protocol: Protocol, card: EncoderCard) -> bool:
+        """Whether a protocol asks what this line can answer, with an encoder it is meant for."""
         asked = {question.kind for question in protocol.questions}
         task = protocol.name.rpartition("/")[2]
-        return bool(asked & set(self.kinds)) and fnmatch.fnmatch(task, self.tasks)
+        return (
+            bool(asked & set(self.kinds))
+            and fnmatch.fnmatch(task, self.tasks)
+            and fnmatch.fnmatch(card.family, self.families)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,67 +47,87 @@ class Suite:
     title: str
     lines: tuple[Line, ...]
 
-    def methods(self, protocol: Protocol) -> list[str]:
-        """The lines for a protocol, in order."""
-        return [line.method for line in self.lines if line.fits(protocol)]
+    def methods(self, protocol: Protocol, card: EncoderCard) -> list[str]:
+        """The lines for a protocol and an encoder, in order."""
+        return [line.method for line in self.lines if line.fits(protocol, card)]
 
 
-def _gated_and_best(*methods: str, kinds: tuple[str, ...] = _BOTH) -> tuple[Line, ...]:
+def _gated_and_best(*methods: str) -> tuple[Line, ...]:
     """Each with the gate (words only: between pictures it is hardly ever open) and with best."""
-    found: list[Line] = []
-    for method in methods:
-        if "text" in kinds:
-            found.append(Line(f"{method}+gated", _TEXT))
-        found.append(Line(f"{method}+best", kinds))
-    return tuple(found)
+    return tuple(
+        Line(f"{method}+{fusion}", _TEXT if fusion == "gated" else _BOTH)
+        for method in methods
+        for fusion in ("gated", "best")
+    )
 
+
+_LINES = (
+    Line("whole"),
+    Line("whole+csls"),
+    Line("lare"),
+    Line("lare+best"),
+    Line("lare+csls"),
+    Line("lare:mode=released"),
+    *(Line(f"lare:n={n}", _TEXT) for n in (3, 7, 10)),
+    *(Line(f"lare+gated@{tau}", _TEXT) for tau in (0.1, 0.15, 0.2, 0.3, 1)),
+    Line("random-windows"),
+    Line("random-windows+best"),
+    Line("attention-windows"),
+    Line("attention-windows+best"),
+    *_gated_and_best("five-crop", "grid:n=2", "grid:n=3", "windows:9", "windows:25"),
+    *_gated_and_best("detector-crops:objects=ncut", "truth-crops:file={truth}"),
+    Line("dense:32@1x", families="builtin"),
+    *(Line(f"dense-text:detail={detail}", _TEXT) for detail in (1, 2, 3)),
+    *(Line(f"dense-text:detail={detail}+gated", _TEXT) for detail in (1, 2, 3)),
+    Line("dense-text:cells=tokens,detail=2", _TEXT),
+    Line("dense-text:cells=pool,detail=2", _TEXT),
+    Line("calibclip", _TEXT),
+    Line("calibclip:dcc=no", _TEXT),
+    Line("calibclip:cve=no", _TEXT),
+    Line("calibclip:cve=mean,dcc=no", _TEXT),
+    Line("calibclip:cve=no,dcc=mean", _TEXT),
+    Line("calibclip:mu=0.5", _TEXT),
+    Line("calibclip:mode=released", _TEXT),
+    *(
+        Line(f"mao:{stage}objects={objects}", _IMAGE)
+        for objects in ("ncut", "annotations:{truth}")
+        for stage in ("stage=a,", "")
+    ),
+)
 
 FINE_GRAINED = Suite(
     "fine-grained",
     "small and non-salient things: published methods beside controls of the same budget",
+    _LINES,
+)
+FINE_GRAINED_FULL = Suite(
+    "fine-grained-full",
+    "fine-grained, and further ablations",
     (
-        Line("whole"),
-        Line("whole+csls"),
-        Line("lare"),
-        Line("lare+best"),
-        Line("lare+csls"),
-        Line("lare:mode=released"),
-        *(Line(f"lare:n={n}", _TEXT) for n in (3, 7, 10)),
-        *(Line(f"lare+gated@{tau}", _TEXT) for tau in (0.1, 0.15, 0.2, 0.3, 1)),
-        Line("random-windows"),
-        Line("random-windows+best"),
-        Line("random-windows:seed=1", _TEXT),
-        Line("attention-windows"),
-        Line("attention-windows+best"),
-        *_gated_and_best("five-crop", "grid:n=2", "grid:n=3", "windows:9", "windows:25"),
-        *_gated_and_best("detector-crops:objects=ncut", "truth-crops:file={truth}"),
-        Line("dense:32@1x"),
+        *_LINES,
+        Line("random-windows:seed=1"),
+        Line("random-windows:seed=1+best"),
+        Line("random-windows:n=10+best"),
+        Line("attention-windows:n=10+best"),
+        Line("lare:n=10+best"),
+        Line("dense:32@1x", families="[!b]*"),
         *(
             Line(f"dense-text:cells={cells},detail={detail}", _TEXT)
-            for cells in ("value", "tokens", "pool")
-            for detail in (1, 2, 3)
+            for cells in ("tokens", "pool")
+            for detail in (1, 3)
         ),
-        *(Line(f"dense-text:detail={detail}+gated", _TEXT) for detail in (1, 2, 3)),
         Line("dense-text:regions=all", _TEXT),
-        Line("calibclip", _TEXT),
-        Line("calibclip:dcc=no", _TEXT),
         Line("calibclip:dcc=no,rho_d=0.1", _TEXT),
-        Line("calibclip:cve=no", _TEXT),
-        Line("calibclip:cve=mean,dcc=no", _TEXT),
-        Line("calibclip:cve=no,dcc=mean", _TEXT),
-        Line("calibclip:mu=0.5", _TEXT),
-        Line("calibclip:mode=released", _TEXT),
-        *(
-            Line(f"mao:{stage}objects={objects}", _IMAGE)
-            for objects in ("ncut", "windows:9", "annotations:{truth}")
-            for stage in ("stage=a,", "")
-        ),
+        Line("mao:stage=a,objects=windows:9", _IMAGE),
+        Line("mao:objects=windows:9", _IMAGE),
         Line("mao:tokens=per-crop,objects=ncut", _IMAGE),
         Line("mao:mode=released,objects=ncut", _IMAGE),
+        Line("mao:stage=a,objects=ncut", _TEXT),
+        Line("mao:objects=ncut", _TEXT),
     ),
 )
 
-SUITES = {suite.name: suite for suite in (FINE_GRAINED,)}
+SUITES = {suite.name: suite for suite in (FINE_GRAINED, FINE_GRAINED_FULL)}
 
 
 def find_suite(name: str) -> Suite:
@@ -117,14 +147,17 @@ def find_suite(name: str) -> Suite:
     return SUITES[name]
 
 
-def chosen_lines(suite: Suite, methods: Sequence[str], protocol: Protocol) -> list[str]:
+def chosen_lines(
+    suite: Suite, methods: Sequence[str], protocol: Protocol, card: EncoderCard
+) -> list[str]:
     """The suite's lines, or those of ``methods``: each a line, or a wild card over the suite's."""
     if not methods:
-        return suite.methods(protocol)
+        return suite.methods(protocol, card)
     found: list[str] = []
     for text in methods:
         if any(mark in text for mark in "*?"):
-            found += [one for one in suite.methods(protocol) if fnmatch.fnmatch(one, text)]
+            fitting = suite.methods(protocol, card)
+            found += [one for one in fitting if fnmatch.fnmatch(one, text)]
         else:
             found.append(text)
     return list(dict.fromkeys(found))

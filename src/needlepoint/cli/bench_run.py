@@ -80,6 +80,7 @@ def run(
       needlepoint bench run --data SCENES --task '*/thing' --method 'lare*' --limit-questions 50
     """
     import fnmatch
+    import functools
 
     from needlepoint.bench.data import read_data
     from needlepoint.bench.results import Skipped, load_row, run_files, write_text
@@ -100,8 +101,9 @@ def run(
     done: list[Run | Skipped] = []
 
     for address in models:
+        encoder = open_encoder(address, device=device, threads=threads)
         bench = Bench(
-            open_encoder(address, device=device, threads=threads),
+            encoder,
             out,
             cache=None if no_cache else kept / "features",
             cache_mb=cache_mb,
@@ -111,7 +113,7 @@ def run(
         )
         done += bench.run(
             protocols,
-            lambda one: chosen_lines(chosen, methods, one),
+            functools.partial(chosen_lines, chosen, methods, card=encoder.card),
             lambda one: door.talk.note(_short(one)),
         )
     skipped = [one.row() for one in done if isinstance(one, Skipped)]
