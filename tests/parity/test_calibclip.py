@@ -532,3 +532,27 @@ def test_counting_and_remembering_encoders_give_the_same(tiny, tmp_path, line):
     wanted = ask(encoder, TEXTS, "mu=0.5", CORPUS)
     np.testing.assert_array_equal(asked.vectors, wanted.vectors)
     np.testing.assert_array_equal(asked.second, wanted.second)
+
+
+@pytest.mark.parametrize("maker", ["hf_clip", "hf_siglip"])
+def test_half_precision_keeps_softmax_and_quantiles_in_float32(tiny, maker):
+    address = f"hf:{tiny(maker)}"
+    full, half = open_encoder(address), open_encoder(address + "+bf16")
+    features = half.image_features(pictures(), want=frozenset({"pooling", "joint"}))
+    assert features.pooling.dtype == features.joint.dtype == np.float32
+    # shares in bfloat16 would repeat
+    assert len(np.unique(features.pooling)) > 0.95 * features.pooling.size
+    assert (features.pooling.sum(-1) <= 1 + 1e-5).all()
+    for got, wanted in [
+        (wholes(half), wholes(full)),
+        (ask(half, TEXTS, "", CORPUS).vectors, ask(full, TEXTS, "", CORPUS).vectors),
+    ]:
+        np.testing.assert_allclose(np.linalg.norm(got, axis=1), 1, atol=1e-5)
+        assert (got * wanted).sum(1).min() > 0.95  # random weights amplify; real ones less
+    for cells in ("value", "tokens", "pool"):
+        describer = describer_of(f"dense-text:cells={cells},regions=all")
+        (((one,),), ((other,),)) = (
+            describer.describe(e, [Picture.from_pixels(pictures(1)[0])]) for e in (half, full)
+        )
+        assert one.regions.dtype == np.float32
+        assert np.median((one.regions * other.regions).sum(1)) > 0.95

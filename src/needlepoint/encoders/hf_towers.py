@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from needlepoint.encoders.torch_tools import (
-    attention,
     causal_mask,
     class_row,
     end_place,
     mask_for,
+    one_row,
     split_heads,
 )
 from needlepoint.encoders.towers import Tensor
@@ -119,7 +119,7 @@ class SiglipImages(_ClipLayers):
         head = self._vision.head
         queries = split_heads(self._part(head.probe, 0), head.attention.num_heads)
         keys = split_heads(self._part(self.final(after), 1), head.attention.num_heads)
-        return attention(queries * queries.shape[-1] ** -0.5, keys, None)[:, :, 0]
+        return one_row(queries * queries.shape[-1] ** -0.5, keys)
 
     def final(self, tokens: Tensor) -> Tensor:
         return self._vision.post_layernorm(tokens)

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from needlepoint.encoders.torch_tools import (
-    attention,
     class_row,
+    one_row,
     resample_positions,
     split_heads,
 )
@@ -74,7 +74,7 @@ class TimmPooled(_Timm):
         queries = pooling.q_norm(split_heads(pooling.q(pooling.latent), pooling.num_heads))
         keys = pooling.kv(self.final(after)).chunk(2, -1)[0]
         keys = pooling.k_norm(split_heads(keys, pooling.num_heads))
-        return attention(queries * pooling.scale, keys, None)[:, :, 0]
+        return one_row(queries * pooling.scale, keys)
 
     def joint(self, final: Tensor) -> Tensor:
         return self.head(self.merge(self._trunk.attn_pool.kv(final).chunk(2, -1)[1]))

@@ -18,6 +18,7 @@ from needlepoint.encoders.torch_tools import (
     check_wants,
     lengths,
     no_gradient,
+    one_row,
     pick,
     unit,
 )
@@ -159,7 +160,7 @@ class ReadsTexts(OnTorch, EncodesTexts):
             asking = pick(before, where)[:, None]
             pair = tower.query_key(tower.blocks[-1], before, asking=asking)
             mask = None if tower.mask is None else tower.mask[where][:, None, None]
-            features.pooling = array(attention(*pair, mask)[:, :, 0])
+            features.pooling = array(one_row(*pair, mask))
         if want & {"final", "joint"}:
             final = tower.final(tokens)
             features.final = array(final) if "final" in want else None

@@ -101,6 +101,8 @@ def causal_mask(length: int, device: str) -> Any:
 
 def attention(queries: Any, keys: Any, mask: Any) -> Any:
     scores = queries @ keys.transpose(-1, -2)
+    if scores.dtype in (torch.bfloat16, torch.float16):
+        scores = scores.float()  # on CPUs, autocast leaves the softmax in half precision
     return torch.softmax(scores if mask is None else scores + mask, dim=-1)
 
 
@@ -125,6 +127,15 @@ def received(queries: Any, keys: Any, prefix: int) -> Any:
     return total / total.shape[-1]
 
 
+def one_row(queries: Any, keys: Any, mask: Any = None) -> Any:
+    """Attention ``[N, H, T]`` of one query each ``[N, H, 1, d]``, in float32 also under bf16.
+
+    Products in half precision repeat among some hundred patches; thresholds on them would be ties.
+    """
+    with torch.autocast(queries.device.type, enabled=False):
+        return attention(queries.float(), keys.float(), mask)[:, :, 0]
+
+
 def class_row(tower: Any, before: Any, context: Any) -> Any:
     """Attention ``[N, H, P]`` that the class token pays the patches in the last block.
 
@@ -132,7 +143,7 @@ def class_row(tower: Any, before: Any, context: Any) -> Any:
     what the class token pays itself and the registers.
     """
     queries, keys = tower.query_key(tower.blocks[-1], before, context, before[:, :1])
-    return attention(queries, keys, None)[:, :, 0, tower.prefix :]
+    return one_row(queries, keys)[:, :, tower.prefix :]
 
 
 def array(tensor: Any) -> Floats:
