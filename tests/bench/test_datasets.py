@@ -71,6 +71,7 @@ def test_flickr30k_and_what_equal_captions_allow():
     assert [item.file for item in test.gallery] == ["1000001.jpg", "1000003.jpg"]
     assert "10 captions, 9 distinct (90.00 %)" in test.notes
     assert "most repeated, 2 times for 2 pictures: 'A dog on a table.'" in test.notes
+    assert test.notes[-1].endswith("leave at most R@1 90.00 %, R@5 100.00 %")
 
 
 def test_the_bound_on_recall_is_reached_by_the_best_ranking_and_not_beaten():

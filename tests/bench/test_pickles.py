@@ -47,7 +47,7 @@ def test_plain_data_comes_back(tmp_path, protocol):
         "numpy": [np.int64(3), np.float32(0.5), np.bool_(True)],
         "arrays": (
             np.arange(6).reshape(2, 3),
-            np.asfortranarray(np.eye(3)),
+            np.asfortranarray(np.arange(6.0).reshape(2, 3)),
             np.arange(3, dtype=">i4"),
         ),
     }
