@@ -68,7 +68,7 @@ def recipe(shapes: Path) -> Callable[..., object]:
         names = {field.name for field in fields(Shape)}
         small |= {k: changes.pop(k) for k in list(changes) if k in names}
         plan = Plan(steps=steps, rate=rate, warm_up=1, seed=seed, save_every=2, report_every=2)
-        settings = {"batch": 8, "run": 2, "words": 50, "teacher": 0.0, "held_out": 0.2, "keep": 0.5}
+        settings = {"batch": 8, "run": 2, "words": 50, "anchors": 0.0, "held_out": 0.2, "keep": 0.5}
         return Recipe(
             data=(str(shapes),), shape=Shape(**small), plan=plan, **{**settings, **changes}
         )

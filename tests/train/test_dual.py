@@ -96,7 +96,7 @@ def test_random_patches_see_the_same_places_as_whole_pictures(trained):
 def test_an_interrupted_training_ends_in_the_same_bits(recipe, tmp_path):
     from needlepoint.train.compact import train_dual
 
-    chosen = recipe(steps=5, teacher=0.3)
+    chosen = recipe(steps=5, anchors=0.3)
     cells = tmp_path / "cells"
     train_dual(chosen, tmp_path / "whole", cache=cells)
     torch.manual_seed(7)
@@ -107,7 +107,7 @@ def test_an_interrupted_training_ends_in_the_same_bits(recipe, tmp_path):
     with pytest.raises(UsageError, match="resume it"):
         train_dual(chosen, tmp_path / "cut", cache=cells)
     with pytest.raises(UsageError, match="keep is"):
-        train_dual(recipe(steps=5, teacher=0.3, keep=1.0), tmp_path / "cut", resume=True)
+        train_dual(recipe(steps=5, anchors=0.3, keep=1.0), tmp_path / "cut", resume=True)
 
 
 @pytest.mark.parametrize("loss", ["info-nce", "sigmoid"])
@@ -118,7 +118,7 @@ def test_it_learns_colours_and_shapes(recipe, tmp_path_factory, loss):
     cells = tmp_path_factory.getbasetemp() / "shared-cells"
     told = train_dual(recipe(steps=40, rate=3e-3, loss=loss, batch=16, keep=1.0), out, cache=cells)
     # six kinds of things in the held-out part: chance finds the right kind first in one of six
-    assert told["held_out"]["thing"]["R@1"] > 0.6
+    assert told["held_out"]["thing"]["R@1"] > 0.5
     begun = train_dual(
         recipe(steps=2, rate=1e-6, loss=loss, start=str(out)), out / "on", cache=cells
     )
@@ -165,7 +165,7 @@ def test_the_command_trains_and_writes_a_card(shapes, tmp_path, capfd):
     from needlepoint.cli.main import run
 
     out = tmp_path / "mine"
-    options = "--steps 3 --batch 8 --size 64 --width 32 --layers 1 --heads 2 --dim 16 --teacher 0"
+    options = "--steps 3 --batch 8 --size 64 --width 32 --layers 1 --heads 2 --dim 16 --anchors 0"
     options += " --text-layers 1 --words 20 --image-tower vit --patch 16 --licence CC0-1.0 -q"
     command = ["train", "dual", "--data", str(shapes), "--out", str(out), *options.split()]
     assert run([*command, "--stop-after", "2"]) == 0
@@ -181,3 +181,40 @@ def test_the_command_trains_and_writes_a_card(shapes, tmp_path, capfd):
     wrong = ["train", "dual", "--data", str(tmp_path), "--out", str(tmp_path / "x"), "--steps", "9"]
     assert run(wrong) == 2
     assert "captions.jsonl" in capfd.readouterr().err
+
+
+def test_anchors_are_sums_of_words_and_need_no_captions(tmp_path):
+    from needlepoint.train.anchors import Anchors
+
+    texts = ["a red sofa", "a blue sofa", "a red cat on the left", "a cat"]
+    anchors = Anchors(texts, ["armchair", "kitten"], 48, tmp_path / "words.npz")
+    red, blue, armchair, cat, kitten, same, none = anchors(
+        [
+            "a red sofa",
+            "a blue sofa",
+            "armchair",
+            "cat",
+            "kitten",
+            "A photo of a sofa, red",
+            "xyzzy",
+        ]
+    )
+    np.testing.assert_allclose(red, same, atol=1e-6)
+    assert red @ blue < 0.9
+    assert kitten @ cat > kitten @ red
+    assert armchair @ red > armchair @ cat
+    assert not none.any()
+    before = (tmp_path / "words.npz").stat().st_mtime_ns
+    again = Anchors(texts, ["armchair", "kitten"], 48, tmp_path / "words.npz")
+    np.testing.assert_array_equal(again(["a red sofa"])[0], red)
+    assert (tmp_path / "words.npz").stat().st_mtime_ns == before
+
+
+def test_last_layers_are_fitted_to_the_anchors(recipe, tmp_path):
+    from needlepoint.train.compact import train_dual
+
+    said = []
+    chosen = recipe(steps=2, rate=1e-9, anchors=1.0, keep=1.0)
+    train_dual(chosen, tmp_path, say=said.append)
+    (line,) = [one for one in said if one.startswith("before the first step")]
+    assert float(line.rpartition(" ")[2]) > 0.4  # of six kinds of things, without a step

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from needlepoint.errors import UsageError
+from needlepoint.train.anchors import Anchors
 from needlepoint.train.check import found_at
 from needlepoint.train.dual import Dual, Tokens, save_dual, start_from
 from needlepoint.train.feeds import Feed
@@ -19,8 +20,8 @@ from needlepoint.train.lesson import Lesson, Recipe
 from needlepoint.train.loop import CHECKPOINT, Progress, train
 from needlepoint.train.pairs import CAPTIONS, Pair, read_pairs
 from needlepoint.train.samplers import Batches
-from needlepoint.train.teacher import TEACHER_DIM, Teacher
-from needlepoint.train.vocabulary import load_tokenizer, make_tokenizer
+from needlepoint.train.settle import settle
+from needlepoint.train.vocabulary import common_words, load_tokenizer, make_tokenizer
 
 _CHECKED = 600
 _BATCH = 16
@@ -67,16 +68,22 @@ def train_dual(
         else make_tokenizer(sorted({p.text for p in learnt}), words=recipe.words)
     )
     tokens = Tokens(tokenizer, recipe.shape.context)
-    model = Dual(recipe.shape, tokenizer.get_vocab_size(), TEACHER_DIM if recipe.teacher else 0)
+    model = Dual(recipe.shape, tokenizer.get_vocab_size())
     cells = cache or run / "cells"
     feed = Feed(pairs, recipe.shape, cells, device, say)
     if recipe.start:
         start_from(model, Path(recipe.start))
-    elif recipe.shape.image_tower == "builtin-stem":
-        model.settle(feed.sample(learnt, recipe.plan.seed))
     model.to(device)
-    told_by = Teacher(cells / "teacher.npz") if recipe.teacher else None
-    lesson = Lesson(model, learnt, feed, tokens, recipe, device, told_by)
+    anchors = None
+    if recipe.anchors:
+        captions = [p.text for p in learnt]
+        words = common_words(recipe.words)
+        anchors = Anchors(captions, words, recipe.shape.dim, cells / "words.npz")
+    lesson = Lesson(model, learnt, feed, tokens, recipe, device, anchors)
+    if not recipe.start and not (resume and (run / CHECKPOINT).is_file()):
+        if anchors is not None:
+            settle(model, learnt, feed, tokens, tokenizer, anchors, recipe.plan.seed)
+        say(f"before the first step: {_short(_figures(model, held, feed, tokens, device))}")
     batches = Batches(
         [p.key for p in learnt],
         batch=min(recipe.batch, len(learnt)),
@@ -89,6 +96,8 @@ def train_dual(
             f"step {step.step:,} of {step.steps:,}: loss {step.loss:.3f}, rate {step.rate:.1e}, "
             f"{step.seconds:.0f} s"
         )
+        if step.step % recipe.plan.save_every == 0:
+            say(f"held out: {_short(_figures(model, held, feed, tokens, device))}")
 
     done = train(
         model,
@@ -132,6 +141,10 @@ def _figures(
         found = found_at(texts.cpu().numpy(), images.cpu().numpy(), [p.meaning for p in some])
         told[kind] = {"pairs": len(some), **found}
     return told
+
+
+def _short(figures: dict[str, Any]) -> str:
+    return "; ".join(f"{kind} R@1 {row['R@1']:.3f}" for kind, row in figures.items())
 
 
 def _split(pairs: Sequence[Pair], recipe: Recipe) -> tuple[list[Pair], list[Pair]]:

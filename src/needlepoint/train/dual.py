@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
 from needlepoint.encoders.open_clip import CONFIG_FILE, WEIGHT_FILES
@@ -111,7 +110,7 @@ class Shape:
 
 
 class Dual(torch.nn.Module):  # type: ignore[misc]
-    """Both towers with what only training needs: temperature, bias and the teacher's head.
+    """Both towers, with temperature and bias.
 
     With the built-in stem the image tower takes cells ``[N, P, 1280]``, else pixels
     ``[N, 3, S, S]``.
@@ -119,10 +118,9 @@ class Dual(torch.nn.Module):  # type: ignore[misc]
     Args:
         shape: sizes of the towers.
         vocabulary: tokens of the tokenizer.
-        teacher: width of the vectors that texts also learn to tell, 0 for none.
     """
 
-    def __init__(self, shape: Shape, vocabulary: int, teacher: int = 0) -> None:
+    def __init__(self, shape: Shape, vocabulary: int) -> None:
         import open_clip
 
         super().__init__()
@@ -131,7 +129,6 @@ class Dual(torch.nn.Module):  # type: ignore[misc]
         self.clip = open_clip.model.CLIP(**told, init_logit_bias=-10.0)
         if shape.image_tower == "builtin-stem":
             self.clip.visual.conv1 = torch.nn.Conv2d(CHANNELS, shape.width, 1, bias=False)
-        self.teach = torch.nn.Linear(shape.dim, teacher) if teacher else None
         self._images: Any = image_tower(self.clip.visual)
         self._texts: Any = text_tower(self.clip)
 
@@ -141,7 +138,17 @@ class Dual(torch.nn.Module):  # type: ignore[misc]
         return self.clip.logit_scale.exp()
 
     def images(self, inputs: Tensor, kept: Tensor | None = None) -> Tensor:
-        """Unit vectors ``[N, D]``.
+        """Unit vectors ``[N, D]``; arguments as ``image_features``."""
+        vectors = self.image_features(inputs, kept) @ self.clip.visual.proj
+        return torch.nn.functional.normalize(vectors.float(), dim=-1)
+
+    def texts(self, ids: Tensor) -> Tensor:
+        """Unit vectors ``[N, D]`` of token ids int64 ``[N, L]``, padded with 0."""
+        vectors = self.text_features(ids) @ self.clip.text_projection
+        return torch.nn.functional.normalize(vectors.float(), dim=-1)
+
+    def image_features(self, inputs: Tensor, kept: Tensor | None = None) -> Tensor:
+        """The class token ``[N, C]`` through the last norm, before the projection.
 
         Args:
             inputs: cells ``[N, K, 1280]`` of the kept patches, or whole pixels ``[N, 3, S, S]``.
@@ -160,34 +167,40 @@ class Dual(torch.nn.Module):  # type: ignore[misc]
         tokens = visual.ln_pre(torch.cat((first.to(patches.dtype), patches + placed), dim=1))
         for block in self._images.blocks:
             tokens = self._images.run(block, tokens, None)
-        return torch.nn.functional.normalize(self._images.pool(tokens).float(), dim=-1)
+        return visual.ln_post(tokens[:, 0])
 
-    def texts(self, ids: Tensor) -> Tensor:
-        """Unit vectors ``[N, D]`` of token ids int64 ``[N, L]``, padded with 0."""
+    def text_features(self, ids: Tensor) -> Tensor:
+        """The end token ``[N, C]`` of ids through the last norm, before the projection."""
         where = self._texts.where(ids)
         tokens = self._texts.start(self._texts.words(ids[:, : int(where.max()) + 1]))
         for block in self._texts.blocks:
             tokens = self._texts.run(block, tokens)
-        vectors = self._texts.joint(self._texts.final(pick(tokens, where)))
-        return torch.nn.functional.normalize(vectors.float(), dim=-1)
+        return self._texts.final(pick(tokens, where))
 
-    def settle(self, cells: Floats) -> None:
-        """Start ``conv1`` as the whitened main axes of cells float32 ``[M, 1280]``.
+    def put_heads(self, image: Floats, text: Floats) -> None:
+        """Set both projections, ``[C, D]`` each, as scaled as they were drawn."""
+        for head, fitted in ((self.clip.visual.proj, image), (self.clip.text_projection, text)):
+            value = torch.from_numpy(fitted)
+            with torch.no_grad():
+                head.copy_(value * (head.std() / value.std()))
 
-        Tokens then begin with mean 0 (positions take the mean away) and unit variance, instead of
-        a blur that all pictures share.
+    def put_stem_axes(self, axes: Floats, mean: Floats) -> None:
+        """Set ``conv1`` to axes float32 ``[1280, width]`` of cells whose mean is ``[1280]``.
+
+        Tokens begin with variance 1 around 0: positions take the mean away, which all pictures
+        share.
         """
         visual = self.clip.visual
-        mean = cells.mean(0)
-        values, axes = np.linalg.eigh(np.cov(cells - mean, rowvar=False))
-        width = self.shape.width
-        values, axes = values[::-1][:width], axes[:, ::-1][:, :width]
-        # a turn by chance, so that no head begins with all of the strongest axes
-        turn = np.linalg.qr(np.random.default_rng(0).normal(size=(width, width)))[0]
-        weight = ((axes / np.sqrt(np.maximum(values, 1e-6))) @ turn).T.astype(np.float32)
         with torch.no_grad():
-            visual.conv1.weight.copy_(torch.from_numpy(weight)[:, :, None, None])
-            visual.positional_embedding[1:] -= torch.from_numpy(weight @ mean)
+            visual.conv1.weight.copy_(torch.from_numpy(axes.T.copy())[:, :, None, None])
+            visual.positional_embedding[1:] -= torch.from_numpy(mean @ axes)
+
+    def put_words(self, rows: Sequence[int], vectors: Floats) -> None:
+        """Start the embeddings of some tokens as vectors ``[N, text_width]``, lengths as drawn."""
+        with torch.no_grad():
+            table = self.clip.token_embedding.weight
+            given = torch.from_numpy(vectors)
+            table[list(rows)] = given * (table.norm(dim=1).mean() / given.norm(dim=1).mean())
 
 
 class Tokens:

@@ -22,8 +22,6 @@ from needlepoint.train.dual import Shape
 from needlepoint.train.pairs import Pair
 from needlepoint.train.samplers import Indices
 
-_SAMPLE = 200
-
 
 def cut(pixels: Pixels, box: Box | None, where: str) -> Pixels:
     """The piece uint8 ``[h, w, 3]`` of a picture that a box (pixels) names."""
@@ -145,7 +143,7 @@ class Feed:
     ) -> None:
         pieces: list[tuple[str, Box | None]] = list(dict.fromkeys(p.piece for p in pairs))
         self._place = {piece: i for i, piece in enumerate(pieces)}
-        self._device = device
+        self.device = device
         preprocess = shape.preprocess()
         self._read: PixelFeed | CellFeed
         if shape.image_tower == "vit":
@@ -171,11 +169,9 @@ class Feed:
     def __call__(self, pairs: Sequence[Pair], kept: Indices | None = None) -> Any:
         places = np.array([self._place[p.piece] for p in pairs])
         values = self._read(places, kept)
-        return torch.from_numpy(values).to(self._device)
+        return torch.from_numpy(values).to(self.device)
 
-    def sample(self, pairs: Sequence[Pair], seed: int) -> Floats:
-        """Cells float32 ``[M, 1280]`` of some pairs."""
-        rng = np.random.default_rng(seed)
-        some = [pairs[i] for i in rng.permutation(len(pairs))[:_SAMPLE]]
-        cells: Floats = self(some).cpu().numpy().reshape(-1, CHANNELS)
-        return cells
+    def tensors(self, pairs: Sequence[Pair], kept: Indices | None) -> tuple[Any, Any]:
+        """The input of pairs, and the kept patches int64 ``[B, K]``, both on the device."""
+        chosen = None if kept is None else torch.from_numpy(kept).to(self.device)
+        return self(pairs, kept), chosen

@@ -11,20 +11,21 @@ import numpy as np
 import torch
 
 from needlepoint.errors import UsageError
-from needlepoint.parts import Floats
+from needlepoint.train.anchors import Anchors
 from needlepoint.train.contrastive import distillation, info_nce, relations, sigmoid_loss
 from needlepoint.train.dual import Dual, Shape, Tokens
 from needlepoint.train.feeds import Feed
 from needlepoint.train.loop import Plan
 from needlepoint.train.pairs import Pair
 from needlepoint.train.samplers import Indices
-from needlepoint.train.teacher import Teacher
 from needlepoint.train.vocabulary import common_words
 
 CHUNK = 2400
 """Tokens of pictures in one pass: on a CPU, what fits its caches is quicker than a whole batch."""
 
 _WORDS_A_STEP = 32
+_TEXT_WEIGHT = 4.0
+"""A cosine distance lies between 0 and 2, a contrastive loss starts at about 5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,9 @@ class Recipe:
         keep: share (0 to 1) of patches that a step sees, and in the last ``last`` of the steps
             ``keep_last``: few patches teach quickly, many are what the model is used with.
         loss: ``info-nce`` or ``sigmoid``.
-        teacher: weight of the auxiliary loss by which texts also tell the built-in sentence
-            model's vectors, so that words outside the captions find their place; 0 for none.
-        words: common words that are tokens and, with a teacher, are learnt without pictures.
+        anchors: weight at the start of the loss by which both towers aim at fixed vectors
+            (``anchors.Anchors``); it falls to a tenth by the middle of the run. 0 for none.
+        words: common words that are tokens and, with anchors, are learnt without pictures.
         limit: pieces of pictures used at most, 0 for all.
         held_out: share of the pictures kept for checking.
         start: folder of a model to go on from, with its tokenizer.
@@ -57,7 +58,7 @@ class Recipe:
     keep_last: float = 0.5
     last: float = 0.15
     loss: Literal["info-nce", "sigmoid"] = "info-nce"
-    teacher: float = 0.5
+    anchors: float = 1.0
     words: int = 5000
     limit: int = 0
     held_out: float = 0.03
@@ -78,7 +79,17 @@ class Recipe:
 
 
 class Lesson:
-    """The loss of a batch."""
+    """The loss of a batch.
+
+    Args:
+        model: both towers, on the device.
+        pairs: what is learnt; batches hold indices of these.
+        feed: pairs to the image tower's input.
+        tokens: texts to ids.
+        recipe: settings.
+        device: torch device.
+        anchors: fixed vectors to begin with; None for none.
+    """
 
     def __init__(
         self,
@@ -88,37 +99,26 @@ class Lesson:
         tokens: Tokens,
         recipe: Recipe,
         device: str,
-        teacher: Teacher | None,
+        anchors: Anchors | None,
     ) -> None:
         self._model, self._pairs, self._feed = model, pairs, feed
         self._recipe, self._device = recipe, device
-        texts = list(dict.fromkeys(p.text for p in pairs))
-        self._row = dict.fromkeys(texts, 0)
-        self._extra: list[str] = []
-        self._vectors: dict[str, Floats] = {}
-        if teacher is not None:
-            words = common_words(recipe.words)
-            self._extra = [word if i % 2 else f"a {word}" for i, word in enumerate(words)]
-            things = [p.text for p in pairs if p.kind != "whole"]
-            self._vectors = teacher.vectors(list(dict.fromkeys(things + self._extra)))
-        texts += [text for text in self._extra if text not in self._row]
-        self._row = {text: row for row, text in enumerate(texts)}
-        self._ids = tokens(texts)
+        self._anchors, self._tokens = anchors, tokens
+        self._extra = common_words(recipe.words) if anchors is not None else []
 
     def __call__(self, indices: Indices, step: int) -> Any:
         recipe, model = self._recipe, self._model
         pairs = [self._pairs[i] for i in indices]
-        rng = np.random.default_rng([recipe.plan.seed, step])
-        images = self._images(pairs, self._kept(len(pairs), step, rng))
+        rng = np.random.default_rng([recipe.plan.seed, 0, step])
+        images = self._images(pairs, self.kept(len(pairs), step, rng))
         texts = list(dict.fromkeys(p.text for p in pairs))
         place = {text: i for i, text in enumerate(texts)}
-        extra = []
-        if recipe.teacher:
+        if self._extra:
             chosen = rng.permutation(len(self._extra))[:_WORDS_A_STEP]
-            extra = [self._extra[i] for i in chosen]
-        rows = [self._row[text] for text in texts + extra]
-        vectors = model.texts(self._ids[rows].to(self._device))
-        own = vectors[[place[p.text] for p in pairs]]
+            texts += [self._extra[i] for i in chosen]
+        vectors = model.texts(self._tokens(texts).to(self._device))
+        rows = [place[p.text] for p in pairs]
+        own = vectors[rows]
         right, wrong = (
             torch.from_numpy(cells).to(self._device)
             for cells in relations([p.meaning for p in pairs], [p.source for p in pairs])
@@ -128,16 +128,14 @@ class Lesson:
             loss = sigmoid_loss(images, own, model.scale, bias, right, wrong)
         else:
             loss = info_nce(images, own, model.scale, right, wrong)
-        if model.teach is not None:
-            taught = [i for i, text in enumerate(texts + extra) if text in self._vectors]
-            goal = np.stack([self._vectors[(texts + extra)[i]] for i in taught])
-            heard = model.teach(vectors[taught]).float()
-            loss = loss + recipe.teacher * distillation(
-                heard, torch.from_numpy(goal).to(self._device)
-            )
+        if self._anchors is not None:
+            weight = recipe.anchors * max(0.1, 1 - step / (0.5 * recipe.plan.steps))
+            goals = torch.from_numpy(self._anchors(texts)).to(self._device)
+            aimed = info_nce(images, goals[rows], model.scale.detach(), right, wrong)
+            loss = loss + weight * (aimed + _TEXT_WEIGHT * distillation(vectors, goals))
         return loss
 
-    def _kept(self, count: int, step: int, rng: np.random.Generator) -> Indices | None:
+    def kept(self, count: int, step: int, rng: np.random.Generator) -> Indices | None:
         recipe = self._recipe
         patches = recipe.shape.patches
         late = step >= recipe.plan.steps * (1 - recipe.last)
@@ -147,12 +145,11 @@ class Lesson:
         return np.sort(rng.random((count, patches)).argsort(1)[:, :kept], axis=1)
 
     def _images(self, pairs: Sequence[Pair], kept: Indices | None) -> Any:
-        inputs = self._feed(pairs, kept)
-        chosen = None if kept is None else torch.from_numpy(kept).to(self._device)
+        inputs, chosen = self._feed.tensors(pairs, kept)
         patches = self._recipe.shape.patches if kept is None else kept.shape[1]
         size = max(1, CHUNK // patches) if self._device == "cpu" else len(pairs)
         parts = []
-        with _attention_kernel(self._device):
+        with attention_kernel(self._device):
             for start in range(0, len(pairs), size):
                 part = slice(start, start + size)
                 parts.append(
@@ -161,7 +158,7 @@ class Lesson:
         return torch.cat(parts)
 
 
-def _attention_kernel(device: str) -> AbstractContextManager[Any]:
+def attention_kernel(device: str) -> AbstractContextManager[Any]:
     """On a CPU the plain kernel is a quarter quicker with gradients than the blockwise one."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
 

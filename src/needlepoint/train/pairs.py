@@ -41,14 +41,8 @@ class Pair:
 
     @property
     def meaning(self) -> frozenset[str]:
-        """The words of the text that say something; all of its words when none does.
-
-        Example:
-            >>> sorted(Pair("a.jpg", None, "A photo of a small red sofa", "thing").meaning)
-            ['red', 'sofa']
-        """
-        words = frozenset(_WORD.findall(self.text.lower()))
-        return words - _FILLERS or words
+        """``meaning_of`` the text."""
+        return meaning_of(self.text)
 
     @property
     def key(self) -> str:
@@ -60,6 +54,17 @@ class Pair:
     def piece(self) -> tuple[str, Box | None]:
         """What of which picture is seen; several texts may be about one piece."""
         return self.source, self.box
+
+
+def meaning_of(text: str) -> frozenset[str]:
+    """The words of a text that say something; all of its words when none does.
+
+    Example:
+        >>> sorted(meaning_of("A photo of a small red sofa"))
+        ['red', 'sofa']
+    """
+    words = frozenset(_WORD.findall(text.lower()))
+    return words - _FILLERS or words
 
 
 def read_pairs(folders: Sequence[Path], *, limit: int = 0, seed: int = 0) -> list[Pair]:
