@@ -9,7 +9,7 @@ import math
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +151,11 @@ def run_path(folder: Path, key: dict[str, Any]) -> Path:
 def save_run(run: Run, folder: Path) -> Path:
     """Write a run whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    told = {"form": FORM, "row": run.row(), **asdict(run)}
+    plain = {field.name: getattr(run, field.name) for field in fields(run)}
+    told = {"form": FORM, "row": run.row()} | plain
+    told["gallery"] = [asdict(item) for item in run.gallery]
+    # asdict would copy a hundred places of every question
+    told["answers"] = [{f.name: getattr(one, f.name) for f in fields(one)} for one in run.answers]
     path = run_path(folder, run.key)
     write_text(path, json.dumps(told, ensure_ascii=False, separators=(",", ":")))
     return path

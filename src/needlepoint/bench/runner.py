@@ -84,7 +84,7 @@ class Bench:
         self._report = report
         self._album = Album()
         self._asked: dict[tuple[str, ...], Asked] = {}
-        self._machine = machine()
+        self._machine = machine(encoder)
 
     def run(
         self,
@@ -337,7 +337,7 @@ def data_digest(protocol: Protocol) -> str:
     return seen.hexdigest()
 
 
-def machine() -> dict[str, Any]:
+def machine(encoder: Encoder) -> dict[str, Any]:
     """Hardware and versions, as they stand beside every figure."""
     told: dict[str, Any] = {
         "hardware": f"{os.cpu_count()}-core-{platform.machine().lower()}",
@@ -351,9 +351,9 @@ def machine() -> dict[str, Any]:
             told[name] = version(name)
         except PackageNotFoundError:
             continue
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        told["accelerator"] = torch.cuda.get_device_name()
+    device = getattr(encoder, "device", None)
+    if getattr(device, "type", "cpu") == "cuda":
+        told["accelerator"] = sys.modules["torch"].cuda.get_device_name(device)
     return told
 
 
