@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from toy_encoder import DIM, ToyEncoder
 
-from needlepoint.bench.compare import compare
+from needlepoint.bench.compare import compare, holm, rivals
 from needlepoint.bench.metrics import paired_bootstrap
 from needlepoint.bench.protocol import Item, Protocol, Question
 from needlepoint.bench.results import Run, Skipped, find_run, load_run, write_table
@@ -252,6 +252,17 @@ def test_two_runs_are_compared_question_by_question(tmp_path, words):
     other = replace(two, key={**two.key, "revision": "other"})
     with pytest.raises(UsageError, match="differ in revision"):
         compare(one, other)
+
+
+def test_rivals_are_runs_on_the_same_data_and_p_is_raised_for_their_number(tmp_path, words):
+    lines = ("whole", "windows:4", "whole+csls")
+    done = run(Bench(ToyEncoder(), tmp_path), words, *lines)
+    run(Bench(ToyEncoder(), tmp_path), replace(words, split="test"), "whole")
+    run(Bench(ToyEncoder(weights_hash="newer"), tmp_path), words, "whole")
+    assert {one.method for one in rivals(done[0], tmp_path)} == {"windows:4", "whole+csls"}
+    assert holm([]) == []
+    assert holm([0.9, 0.001, 0.9]) == [1.0, 0.003, 1.0]
+    assert holm([0.01, 0.02, 0.022, 0.3]) == pytest.approx([0.04, 0.06, 0.06, 0.3])
 
 
 @pytest.mark.parametrize(

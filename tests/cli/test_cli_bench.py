@@ -77,11 +77,18 @@ def test_two_runs_are_compared_and_one_is_shown(scenes, tmp_path, capsysbinary):
     out = ("--out", str(tmp_path / "out"))
     assert run(["bench", "compare", "dev whole", "grid:n=2+best", *out]) == EXIT_HITS
     text = capsysbinary.readouterr().out.decode()
-    assert "grid:n=2+best minus whole" in text
+    assert "needle-toys/instance dev · builtin · minus whole" in text
     assert "of 6 questions in 6 groups" in text
+    assert text.count("grid:n=2+best") == 4
+    assert run(["bench", "compare", "dev whole", *out, "--measure", "R@1"]) == EXIT_HITS
+    lines = capsysbinary.readouterr().out.decode().splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("grid:n=2+best  R@1")
+    assert run(["bench", "compare", "dev whole", *out, "--measure", "R@2"]) == EXIT_USAGE
+    assert b"--measure is 'R@2'" in capsysbinary.readouterr().err
     assert run(["bench", "compare", "dev whole", "grid:n=2+best", *out, "--json"]) == EXIT_HITS
     told = json.loads(capsysbinary.readouterr().out)
-    assert {row["measure"] for row in told["measures"]} == {"R@1", "R@5", "R@10", "mAP"}
+    assert {row["measure"] for row in told["comparisons"]} == {"R@1", "R@5", "R@10", "mAP"}
     page = tmp_path / "page.html"
     assert run(["bench", "report", "grid", str(page), *out]) == EXIT_HITS
     assert page.read_text().count("<section>") == 6

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from needlepoint.bench.metrics import Interval, bootstrap_interval, paired_bootstrap
-from needlepoint.bench.results import Run
+from needlepoint.bench.results import Run, load_key, load_run, run_files
 from needlepoint.bench.scoring import Answer
 from needlepoint.errors import UsageError
 
@@ -76,6 +78,35 @@ def compare(first: Run, second: Run, *, seed: int = 0) -> list[Difference]:
                 len(set(groups)),
             )
         )
+    return found
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """P-values of several comparisons, raised so that 0.05 holds for all of them together.
+
+    Holm's step-down procedure (1979): the i-th smallest of n is multiplied by n - i + 1, never
+    below the one before it, at most 1.
+
+    Example:
+        >>> holm([0.04, 0.01, 0.5])
+        [0.08, 0.03, 0.5]
+    """
+    raised = [0.0] * len(values)
+    least = 0.0
+    for rank, i in enumerate(sorted(range(len(values)), key=lambda i: values[i])):
+        least = max(least, min(1.0, values[i] * (len(values) - rank)))
+        raised[i] = least
+    return raised
+
+
+def rivals(first: Run, folder: Path) -> list[Run]:
+    """All other runs in a folder on the same data with the same encoder, by file name."""
+    found = []
+    for path in run_files(folder):
+        key = load_key(path)
+        same = ("protocol", "split", "revision", "data", "fingerprint", "seed", "limit")
+        if key != first.key and all(key[name] == first.key[name] for name in same):
+            found.append(load_run(path))
     return found
 
 

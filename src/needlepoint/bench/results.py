@@ -193,6 +193,12 @@ def load_row(path: Path) -> dict[str, Any]:
     return row
 
 
+def load_key(path: Path) -> dict[str, Any]:
+    """The key of a run, without the rest of it."""
+    key: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["key"]
+    return key
+
+
 def run_files(folder: Path) -> list[Path]:
     """The files of all runs in a folder, by name."""
     return sorted(folder.glob("*--*--*.json"))
@@ -201,7 +207,8 @@ def run_files(folder: Path) -> list[Path]:
 def find_run(text: str, folder: Path) -> Path:
     """The file of a run: a path, or words that only one name in ``folder`` holds all of.
 
-    Where several do, the words must be whole parts of the name: encoder, protocol, split, method.
+    Where several do, the one with most words as whole parts of its name (encoder, dataset, task,
+    split, method) is meant.
 
     Raises:
         UsageError: none or several.
@@ -211,7 +218,8 @@ def find_run(text: str, folder: Path) -> Path:
     words = [_slug(word) for word in text.split()]
     found = [path for path in run_files(folder) if all(word in path.name for word in words)]
     if len(found) > 1:
-        found = [p for p in found if set(words) <= set(p.stem.split("--"))] or found
+        fits = [sum(f"-{word}--" in path.name for word in words) for path in found]
+        found = [path for path, fit in zip(found, fits, strict=True) if fit == max(fits)]
     if len(found) != 1:
         names = ", ".join(path.name for path in found[:5]) or "none"
         raise UsageError(

@@ -9,7 +9,7 @@ import click
 
 from needlepoint.cli import output
 from needlepoint.cli.door import Door, common
-from needlepoint.errors import EXIT_HITS
+from needlepoint.errors import EXIT_HITS, UsageError
 
 _OUT = click.option(
     "--out",
@@ -22,38 +22,70 @@ _OUT = click.option(
 
 @click.command("compare")
 @click.argument("first")
-@click.argument("second")
+@click.argument("second", required=False)
 @_OUT
+@click.option("--measure", default="mAP", show_default=True, help="R@1, R@5, R@10 or mAP.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @common
-def compare(door: Door, first: str, second: str, out: Path, seed: int, as_json: bool) -> int:
-    """Second run minus first on the questions both were asked, with intervals and p-values.
+def compare(
+    door: Door,
+    first: str,
+    second: str | None,
+    out: Path,
+    measure: str,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """SECOND run minus FIRST on the questions both were asked, with intervals and p-values.
 
-    A run is a JSON file of `bench run`, or words that fit one file name in --out. Questions about
-    one thing are drawn together (bootstrap over groups); p is two-sided and of one comparison:
-    who compares many methods must ask for less than 0.05.
+    Without SECOND every other run in --out on the same data with the same encoder is held against
+    FIRST by one --measure, and p is raised for the number of comparisons (Holm). A run is a JSON
+    file of `bench run`, or words that fit one file name in --out. Questions about one thing are
+    drawn together (bootstrap over groups); p is two-sided.
 
     \b
-    Example:
+    Examples:
       needlepoint bench compare 'crowd-2d-thing test whole' 'crowd-2d-thing test lare'
+      needlepoint bench compare 'crowd-2d-thing test whole'
     """
+    from needlepoint.bench.compare import MEASURES, holm, rivals
     from needlepoint.bench.compare import compare as compared
     from needlepoint.bench.results import find_run, load_run
 
-    one, two = (load_run(find_run(text, out)) for text in (first, second))
-    found = compared(one, two, seed=seed)
+    if measure not in MEASURES:
+        raise UsageError(f"--measure is {measure!r}. Allowed: {', '.join(MEASURES)}.")
+    one = load_run(find_run(first, out))
+    others = rivals(one, out) if second is None else [load_run(find_run(second, out))]
+    rows = [
+        (two.method, row)
+        for two in others
+        for row in compared(one, two, seed=seed)
+        if second is not None or row.measure == measure
+    ]
+    ps = [row.p for _, row in rows]
+    ps = ps if second is not None else holm(ps)
     if as_json:
-        names = {"first": one.method, "second": two.method, "protocol": one.name}
-        output.write_json({**names, "measures": [asdict(row) for row in found]})
+        output.write_json(
+            {
+                "first": one.method,
+                "protocol": one.name,
+                "comparisons": [
+                    {"second": name, **asdict(row), "p": p}
+                    for (name, row), p in zip(rows, ps, strict=True)
+                ],
+            }
+        )
         return EXIT_HITS
-    told = [f"{one.name}: {two.method} minus {one.method}"]
-    for row in found:
+    told = [f"{one.name} · {one.encoder['address']} · minus {one.method}"]
+    width = max((len(name) for name, _ in rows), default=0)
+    for (name, row), p in zip(rows, ps, strict=True):
         told.append(
-            f"{row.measure:5} {100 * row.first:6.1f} -> {100 * row.second:5.1f}   "
+            f"{name.ljust(width)}  {row.measure:5}"
+            f"{100 * row.first:6.1f} -> {100 * row.second:5.1f}  "
             f"{100 * row.difference.estimate:+6.1f} "
-            f"[{100 * row.difference.low:+.1f}, {100 * row.difference.high:+.1f}]   "
-            f"p {row.p:.4f}   better on {row.better}, worse on {row.worse} "
+            f"[{100 * row.difference.low:+.1f}, {100 * row.difference.high:+.1f}]  "
+            f"p {p:.4f}  better on {row.better}, worse on {row.worse} "
             f"of {row.questions} questions in {row.groups} groups"
         )
     output.write(output.raw("".join(f"{line}\n" for line in told)))
