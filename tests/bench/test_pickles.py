@@ -125,6 +125,28 @@ def test_arrays_of_objects_inside_are_data_too(tmp_path):
     assert same(held, load_objects(tmp_path / "masks.npz.npy"))
 
 
+def test_damaged_files_are_told(tmp_path):
+    """Bytes changed at random: in the pickle, in the zip file around it, in a numpy file."""
+    rng = np.random.default_rng(0)
+    held = {"a": [np.int64(3), np.arange(4.0)], "b": {"text": (1, 2.5, None)}}
+    path = zipped(tmp_path / "a.pt", pickle.dumps(held, protocol=2))
+    np.save(tmp_path / "b.npy", [{1: np.ones((2, 3), bool)}])
+    told = 0
+    for read, name, start in [(load_torch, "a.pt", 0), (load_objects, "b.npy", 10)]:
+        whole = np.frombuffer((tmp_path / name).read_bytes(), np.uint8)
+        for _ in range(150):
+            broken = whole.copy()
+            places = rng.integers(start, len(whole), 3)
+            broken[places] = rng.integers(0, 256, 3)
+            (tmp_path / "broken").write_bytes(broken.tobytes())
+            try:
+                read(tmp_path / "broken")
+            except UsageError:
+                told += 1
+    assert told > 150
+    assert same(held, load_torch(path))
+
+
 def test_other_files_are_told(tmp_path):
     (tmp_path / "old.pt").write_bytes(pickle.dumps({"a": 1}, protocol=2))
     with pytest.raises(UsageError, match=r"since torch 1\.6"):

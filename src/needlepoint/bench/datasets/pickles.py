@@ -53,10 +53,13 @@ def load_torch(path: Path) -> Any:
             f"{path} is not a file of torch.save in the format since torch 1.6. Load it with a "
             "torch you trust it to, and save it again."
         ) from None
+    except UsageError:
+        raise
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    except _BROKEN as error:
-        raise UsageError(f"{path} is damaged or holds more than plain data: {error}") from None
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # a damaged file can fail anywhere in zipfile, pickle or numpy
+        told = f"{type(error).__name__}: {error}"
+        raise UsageError(f"{path} is damaged or holds more than plain data ({told})") from None
 
 
 def load_objects(path: Path) -> list[Any]:
@@ -77,25 +80,16 @@ def load_objects(path: Path) -> list[Any]:
             if not dtype.hasobject:
                 raise UsageError(f"{path} holds {dtype} numbers, not a list of objects.")
             held = _settled(_Plain(file, path).load())
+    except UsageError:
+        raise
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    except _BROKEN as error:
-        raise UsageError(f"{path} is damaged or holds more than plain data: {error}") from None
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # a damaged file can fail anywhere in zipfile, pickle or numpy
+        told = f"{type(error).__name__}: {error}"
+        raise UsageError(f"{path} is damaged or holds more than plain data ({told})") from None
     if not isinstance(held, list):
         raise UsageError(f"{path} holds {type(held).__name__}, not a list of objects.")
     return held
-
-
-_BROKEN = (
-    pickle.UnpicklingError,
-    EOFError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    RecursionError,
-)
 
 
 class _Plain(pickle.Unpickler):
