@@ -11,7 +11,16 @@ import pytest
 
 import needlepoint
 
-HEAVY = ("encoders.hf", "encoders.open_clip", "encoders.vit", "encoders.torch", "encoders.towers")
+HEAVY = (
+    "encoders.hf",
+    "encoders.anatomy",
+    "encoders.last_block",
+    "regions.relevance",
+    "encoders.open_clip",
+    "encoders.vit",
+    "encoders.torch",
+    "encoders.towers",
+)
 """Modules that import torch."""
 
 

@@ -338,3 +338,13 @@ def test_a_pooling_head_is_only_there_where_it_is(clip):
 def test_wrong_options_are_refused(options):
     with pytest.raises(UsageError, match=options.split("=", maxsplit=1)[0]):
         read(options)
+
+
+def test_half_precision_weights_give_nearly_the_same(encoder):
+    half = open_encoder(f"{encoder.card.address}+bf16")
+    assert half.card.extra["precision"] == "bf16"
+    shot, found = picture(), objects_in(80, 121)
+    for steps, near in ((0, 0.999), (1, 0.99)):
+        (full,) = describe(encoder, f"steps={steps}", [shot], found)
+        (kept,) = describe(half, f"steps={steps}", [shot], found)
+        assert full.whole @ kept.whole > near

@@ -223,7 +223,7 @@ class Refinement:
     def of(cls, block: Attention, aim: Aim, owner: Tensor, alpha: float) -> Refinement:
         """As the tokens of one picture: every mean is over all its crops, whichever token's."""
         tokens = int(owner.max()) + 1
-        return cls(block, aim, owner, torch.full((tokens,), len(owner)), alpha)
+        return cls(block, aim, owner, torch.full_like(owner[:tokens], len(owner)), alpha)
 
     def start(self) -> Tensor:
         """Mean of the crops' outputs, not normalised: ``[B, D]``.
