@@ -109,6 +109,16 @@ def test_the_store_is_bounded_and_lets_the_oldest_go(tmp_path, monkeypatch):
     store.close()
 
 
+def test_a_damaged_store_is_begun_anew(tmp_path, pictures):
+    encoder = ToyEncoder()
+    file = tmp_path / f"{encoder.card.fingerprint()}.sqlite"
+    file.write_bytes(b"no database at all" * 100)
+    kept = remembering(encoder, tmp_path)
+    kept.image_features(pictures)
+    kept.image_features(pictures)
+    assert encoder.calls == [("image", 5)]
+
+
 def test_passes_are_counted_by_picture_and_weighed_by_size(pictures):
     encoder, passes = counted(BuiltinEncoder(threads=1))
     encoder.image_features(pictures[:3])

@@ -36,6 +36,17 @@ class FeatureStore:
     def __init__(self, path: Path, limit_mb: int = LIMIT_MB) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._limit = limit_mb * 1_000_000
+        self._broken = False
+        try:
+            self._open(path)
+        except sqlite3.OperationalError:  # no permission, a full disk
+            raise
+        except sqlite3.DatabaseError:  # damaged: everything in it can be made again
+            self._data.close()
+            path.unlink()
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
         self._data = sqlite3.connect(path, timeout=60, isolation_level=None)
         self._data.execute("PRAGMA journal_mode=WAL")
         self._data.execute("PRAGMA synchronous=NORMAL")
@@ -44,12 +55,15 @@ class FeatureStore:
             "data BLOB NOT NULL)"
         )
         self._bytes = self._held()
-        self._broken = False
 
     def get(self, keys: Sequence[str]) -> list[bytes | None]:
         """The bytes of each key, None where there are none."""
         find = "SELECT data FROM kept WHERE key = ?"
-        rows = [self._data.execute(find, (key,)).fetchone() for key in keys]
+        try:
+            rows = [self._data.execute(find, (key,)).fetchone() for key in keys]
+        except sqlite3.Error:
+            self._broken = True
+            return [None] * len(keys)
         return [None if row is None else row[0] for row in rows]
 
     def put(self, rows: Sequence[tuple[str, bytes]]) -> None:

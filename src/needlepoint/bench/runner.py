@@ -128,10 +128,10 @@ class Bench:
         for place, (protocol, text) in enumerate(lines):
             try:
                 spec = self._readable(text, protocol)
-            except NeedlepointError as error:
-                told(place, self._skip(protocol, text, str(error)))
+                key = self._key(spec, protocol, data[protocol.name])
+            except Exception as error:
+                told(place, self._fault(protocol, text, error))
                 continue
-            key = self._key(spec, protocol, data[protocol.name])
             path = run_path(self._out, key)
             if path.is_file() and not self._force:
                 told(place, load_run(path))
