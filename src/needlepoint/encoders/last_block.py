@@ -191,7 +191,7 @@ class LastBlocks:
                 f"layer is head, but {encoder.card.address} has no attention-pooling head. "
                 "Allowed for it: block."
             )
-        self.card, self._tower = encoder.card, tower
+        self._tower = tower
         #: everything of a crop is seen: no centre is cut out of it
         self.preprocess: Preprocess = replace(encoder.preprocess, rule="squash")
         dtype = self._dtype
