@@ -2,9 +2,9 @@
 
     python benchmarks/needle.py /tmp/scenes/2d-test /tmp/scenes/3d-test
 
-Each set (made by `needlepoint bench build needle`) is indexed into a fresh library with the default
-policy and with the whole-picture control, and asked every question through Library.search with every
-picture ranked. Rows go to benchmarks/results/needle-NAME.csv.
+Each set (made by `needlepoint bench build needle`) is indexed into a fresh library with the
+default policy and with the whole-picture control, and asked every question through Library.search
+with every picture ranked. Rows go to benchmarks/results/needle-NAME.csv.
 """
 
 from __future__ import annotations

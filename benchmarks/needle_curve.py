@@ -4,8 +4,8 @@
         --fit /tmp/scenes/2d-fit-sc --fit /tmp/scenes/3d-fit-sc
 
 Sets are made by `needlepoint bench build`. Every picture goes through the network once for each
-input size (the maps are kept under --cache, so a second run takes a minute or two); what may be stored
-of it is then derived from the maps with the product's own code. Questions are the cut-out
+input size (the maps are kept under --cache, so a second run takes a minute or two); what may be
+stored of it is then derived from the maps with the product's own code. Questions are the cut-out
 pictures, asked as the library asks them. ``bytes`` is the payload of the space ``look``: codes of
 the regions, 8 bytes for each box, and the whole-picture vector. ``ms_cpu`` is processor time of a
 picture on one thread: the passes, measured anew in every run on --timed pictures, and the mean

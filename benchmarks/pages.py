@@ -16,6 +16,7 @@ from pathlib import Path
 
 import click
 
+import fine_grained_tables as fine
 from common import RESULTS
 
 PAGES = Path(__file__).parent.parent / "docs" / "results"
@@ -36,6 +37,11 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     """A Markdown table; the first column is text, the others stand to the right."""
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def ready(lines: list[list[str]]) -> str:
+    """A Markdown table of lines, the first of which is its head."""
+    return table(lines[0], lines[1:])
 
 
 def short(value: str) -> str:
@@ -266,18 +272,37 @@ def draw(rows: list[Row]) -> str:
     return "\n".join([*out, "</svg>"]) + "\n"
 
 
-TABLES: dict[str, tuple[str, Callable[[list[Row]], str]]] = {
-    "needle bytes": ("needle-curve", needle_bytes),
-    "needle sides": ("needle-curve", needle_sides),
-    "needle controls": ("needle-curve", needle_controls),
-    "needle spread": ("needle-curve", needle_spread),
-    "calibration cut-off": ("calibration", calibration_cutoff),
-    "calibration errors": ("calibration", calibration_errors),
-    "calibration pairs": ("calibration", lambda rows: calibration_bins(rows, "pairs")),
-    "calibration first": ("calibration", lambda rows: calibration_bins(rows, "first")),
-    "words shipped": ("words", words_shipped),
-    "words variants": ("words", words_variants),
-}
+TABLES: dict[str, tuple[str, Callable[[list[Row]], str]]] = (
+    {
+        "needle bytes": ("needle-curve", needle_bytes),
+        "needle sides": ("needle-curve", needle_sides),
+        "needle controls": ("needle-curve", needle_controls),
+        "needle spread": ("needle-curve", needle_spread),
+        "calibration cut-off": ("calibration", calibration_cutoff),
+        "calibration errors": ("calibration", calibration_errors),
+        "calibration pairs": ("calibration", lambda rows: calibration_bins(rows, "pairs")),
+        "calibration first": ("calibration", lambda rows: calibration_bins(rows, "first")),
+        "words shipped": ("words", words_shipped),
+        "words variants": ("words", words_variants),
+    }
+    | {
+        f"fine {encoder} {task} {split}": (
+            "fine-grained",
+            lambda rows, of=(encoder, task, split): ready(fine.methods(rows, *of)),
+        )
+        for encoder in ("compact", "builtin")
+        for task in ("thing", "whole", "instance")
+        for split in ("dev", "test")
+    }
+    | {
+        f"fine {name} {split}": (
+            "fine-grained",
+            lambda rows, make=make, split=split: ready(make(rows, "compact", split)),
+        )
+        for name, make in (("gates", fine.gates), ("unseen", fine.unseen))
+        for split in ("dev", "test")
+    }
+)
 
 
 @click.command(help=__doc__)

@@ -1,0 +1,99 @@
+"""The tables of docs/results/fine-grained.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+Row = dict[str, str]
+SETS = ("crowd-2d", "crowd-3d")
+GATED = ("whole", "lare", "lare+csls", "whole+csls")
+
+
+def _of(rows: Sequence[Row], encoder: str, task: str, split: str = "test") -> dict[str, list[Row]]:
+    """Rows of a task by method line, in the order they were run; one row for each set."""
+    found: dict[str, list[Row]] = {}
+    for line in dict.fromkeys(row["method"] for row in rows):
+        some = [
+            row
+            for one in SETS
+            for row in rows
+            if (row["encoder"], row["protocol"], row["split"], row["method"])
+            == (encoder, f"needle-{one}/{task}", split, line)
+            and row.get("mAP")
+        ]
+        if some:
+            found[line] = some
+    return found
+
+
+def _share(value: str) -> str:
+    return f"{float(value):.3f}" if value else ""
+
+
+def _spread(row: Row, measure: str) -> str:
+    if not row.get(measure):
+        return ""
+    low, high = (_share(row[f"{measure}_{end}"]) for end in ("low", "high"))
+    return f"{_share(row[measure])} ({low}–{high})"
+
+
+def _lines(rows: Sequence[Row], encoder: str, task: str, split: str) -> list[list[str]]:
+    lines = []
+    for line, some in _of(rows, encoder, task, split).items():
+        cells = [f"`{line}`"]
+        for one in SETS:
+            row = next((r for r in some if r["protocol"] == f"needle-{one}/{task}"), {})
+            cells += [
+                _spread(row, "mAP") if row else "",
+                *(_share(row.get(k, "")) for k in ("R@1", "R@5", "R@10", "box_hits")),
+            ]
+        last = some[0]
+        cells += [
+            f"{float(last['passes']):.1f}",
+            f"{float(last['work']):.1f}",
+            f"{float(last['bytes']):.0f}",
+            f"{float(last['describe_cpu_ms']):.0f}",
+        ]
+        lines.append(cells)
+    return lines
+
+
+def methods(rows: Sequence[Row], encoder: str, task: str, split: str) -> list[list[str]]:
+    """Head and lines: every method line of one encoder and task, the two sets side by side."""
+    head = ["method line"]
+    for kind in ("2-D", "3-D"):
+        head += [f"{kind} mAP (95 %)", "R@1", "R@5", "R@10", "box"]
+    return [[*head, "passes", "work", "bytes", "cpu ms"], *_lines(rows, encoder, task, split)]
+
+
+def gates(rows: Sequence[Row], encoder: str, split: str) -> list[list[str]]:
+    """Head and lines: how often a gate was open, and by how much it raised scores."""
+    head = ["set and task", "method line", "open, right", "open, any", "raised, right"]
+    head += ["raised, any", "boost, right", "boost, any"]
+    lines = []
+    for task in ("thing", "whole"):
+        for line, some in _of(rows, encoder, task, split).items():
+            if not line.startswith("lare") or not some[0].get("gate_open_any"):
+                continue
+            for row in some:
+                kinds = ("open", "raised", "boost")
+                shown = [
+                    f"{float(row[f'gate_{kind}_{pairs}']):.3f}"
+                    for kind in kinds
+                    for pairs in ("positive", "any")
+                ]
+                lines.append([row["protocol"].removeprefix("needle-"), f"`{line}`", *shown])
+    return [head, *lines]
+
+
+def unseen(rows: Sequence[Row], encoder: str, split: str) -> list[list[str]]:
+    """Head and lines: word and colour pairs that training never showed, beside the others."""
+    head = ["method line", "2-D known", "2-D new", "3-D known", "3-D new"]
+    lines = []
+    for line, some in _of(rows, encoder, "thing", split).items():
+        cells = [f"`{line}`"]
+        for one in SETS:
+            row = next((r for r in some if r["protocol"] == f"needle-{one}/thing"), {})
+            cells += [_share(row.get(k, "")) for k in ("mAP_known", "mAP_new")]
+        lines.append(cells)
+    return [head, *lines]
