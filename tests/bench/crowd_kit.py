@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+from tests.bench.needle_kit import make_catalogue
 
 from needlepoint.bench.needle.assets import Assets, find_assets
+from needlepoint.bench.needle.blend import smooth
 
 WORDS = ("apple", "bell", "boat", "candle", "hat", "key", "lamp", "ball")
 EACH = 5
@@ -37,8 +39,6 @@ def make_materials(root: Path, *, models: bool = False) -> Assets:
                 f"A {word}.\nde.utf8=Ding: {word}.\nfr.utf8=\n", encoding="utf-8"
             )
     if models:
-        from tests.bench.needle_kit import make_catalogue
-
         names = [f"{kind} {word}" for word in WORDS[:3] for kind in ("red", "old", "tin")]
         make_catalogue(root / "usr/share/sweethome3d/furniture/BlendSwap-CC-0.sh3f", names)
     photos = root / "photographs"
@@ -53,8 +53,6 @@ def leaves(
     rng: np.random.Generator, size: tuple[int, int], *, blur: float, noise: float
 ) -> Image.Image:
     """Ellipses over ellipses, as photographs of leaves have edges; blurred, with noise."""
-    from needlepoint.bench.needle.blend import smooth
-
     image = Image.new("RGB", size)
     draw = ImageDraw.Draw(image)
     for _ in range(400):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from tests.bench.crowd_kit import EACH, SMALL, WORDS, make_materials
+from tests.bench.needle_kit import make_catalogue
 
 from needlepoint.bench.needle import build_crowd, crowd_named, load_truth, protocols_of
+from needlepoint.bench.needle.assets import models_in
 from needlepoint.bench.needle.masks import box_of, decode
 from needlepoint.bench.needle.materials import cutout, flat_materials, model_materials
 from needlepoint.bench.needle.views import angle_between
@@ -294,6 +297,17 @@ def test_materials_carry_their_names_in_other_languages(materials):
     assert apple.names == {"en": "A apple.", "de": "Ding: apple"}
     assert {row.kind for row in rows} == {"drawn"}
     assert model_materials(materials.models)[0].names["en"].startswith(("Old", "Red", "Tin"))
+
+
+def test_catalogues_of_models_are_read_in_every_language(tmp_path):
+    path = tmp_path / "Scopia.sh3f"
+    make_catalogue(path, ["mug", "lamp"])
+    with zipfile.ZipFile(path, "a") as bundle:
+        bundle.writestr("PluginFurnitureCatalog_de.properties", "name#1=T\\u00e4sse\nname#9=Nichts")
+        bundle.writestr("PluginFurnitureCatalog_zh_CN.properties", "name#2=\\u706f")
+    mug, lamp = sorted(model_materials(models_in([path])), key=lambda row: row.word)
+    assert (mug.word, mug.names) == ("cup", {"en": "Mug", "de": "Tässe"})
+    assert (lamp.word, lamp.names) == ("lamp", {"en": "Lamp", "zh_CN": "灯"})
 
 
 def test_clip_art_and_emoji_are_optional_materials(materials, tmp_path):
