@@ -27,11 +27,15 @@ def test_rows_become_pairs(shapes):
 
 
 def test_a_limit_keeps_whole_pictures_first(shapes):
-    kept = read_pairs([shapes], limit=30)
+    kept = read_pairs([shapes], limits=[30])
     assert len({p.piece for p in kept}) == 30
     assert sum(p.box is None for p in kept) == 24
-    assert kept == read_pairs([shapes], limit=30)
-    assert kept != read_pairs([shapes], limit=30, seed=1)
+    assert kept == read_pairs([shapes], limits=[30])
+    assert kept != read_pairs([shapes], limits=[30], seed=1)
+    both = read_pairs([shapes, shapes], limits=[24, 30])
+    assert both == read_pairs([shapes], limits=[24]) + kept
+    with pytest.raises(UsageError, match="limit"):
+        read_pairs([shapes], limits=[1, 2])
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,8 @@ def train() -> None:
 @click.option("--last", default=0.15, show_default=True, metavar="R", help="That last part.")
 @click.option("--run-length", default=4, show_default=True, metavar="N",
               help="Things of one name that follow each other in a batch.")  # fmt: skip
-@click.option("--limit", default=0, metavar="N", help="Pieces of pictures used at most.")
+@click.option("--limit", "limits", type=int, multiple=True, metavar="N",
+              help="Pieces used at most; one for all folders, or one for each.")  # fmt: skip
 @click.option("--size", default=384, show_default=True, metavar="PX", help="Side of the input.")
 @click.option("--patch", default=32, show_default=True, metavar="PX")
 @click.option("--width", default=256, show_default=True, metavar="N")
@@ -91,7 +92,7 @@ def dual(
 
     \b
     Examples:
-      needlepoint bench build needle scenes --recipe crowd-2d --split train
+      needlepoint bench build needle crowd-2d scenes --split train
       needlepoint train dual --data scenes --out mine --steps 1500
       needlepoint train dual --data scenes --out mine --steps 1500 --resume
       needlepoint search --model open_clip:local-dir:mine "a red umbrella"

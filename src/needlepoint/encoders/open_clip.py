@@ -7,6 +7,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -273,23 +274,24 @@ def _locate_folder(address: Address) -> Parts:
 def _load(address: Address, parts: Parts, device: str, threads: int | None) -> Any:
     import open_clip
 
-    from needlepoint.encoders.stem import check_stem, put_stem
+    from needlepoint.encoders.stem import check_stem, filled_later, put_stem
     from needlepoint.encoders.torch_tools import ready
 
     local = parts.model.startswith("local-dir:")
     if parts.stem:
         check_stem(parts.stem, parts.config, str(address))
     try:
-        model = open_clip.create_model(
-            parts.model,
-            pretrained=None if local else str(parts.weights),
-            device=device,
-            precision="fp32",
-            force_quick_gelu=parts.quick_gelu,
-            force_preprocess_cfg=parts.preprocess,
-            load_weights=not parts.stem,
-            require_pretrained=not parts.stem,
-        )
+        with filled_later() if parts.stem else nullcontext():
+            model = open_clip.create_model(
+                parts.model,
+                pretrained=None if local else str(parts.weights),
+                device=device,
+                precision="fp32",
+                force_quick_gelu=parts.quick_gelu,
+                force_preprocess_cfg=parts.preprocess,
+                load_weights=not parts.stem,
+                require_pretrained=not parts.stem,
+            )
         if parts.stem:
             put_stem(model.visual, threads)
             open_clip.load_checkpoint(model.to(device), str(parts.weights))

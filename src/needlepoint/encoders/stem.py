@@ -6,6 +6,9 @@ Early layers that are convolutions make small transformers train with little dat
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import as_file, files
 from typing import Any
@@ -78,6 +81,21 @@ class StemConv(torch.nn.Conv2d):  # type: ignore[misc]
 
     def forward(self, pixels: Any) -> Any:
         return super().forward(self.cells(pixels))
+
+
+@contextmanager
+def filled_later() -> Iterator[None]:
+    """Keeps open_clip from warning of random weights while a model waits for its own."""
+
+    def other(record: logging.LogRecord) -> bool:
+        return "initialized randomly" not in record.getMessage()
+
+    log = logging.getLogger()  # open_clip speaks through the root
+    log.addFilter(other)
+    try:
+        yield
+    finally:
+        log.removeFilter(other)
 
 
 def put_stem(visual: Any, threads: int | None) -> None:

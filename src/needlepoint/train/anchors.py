@@ -22,16 +22,27 @@ from needlepoint.train.pairs import meaning_of
 
 
 class Anchors:
-    """Vectors of texts, float32 ``[N, D]``, unit length.
+    """Vectors of texts, float32 ``[N, D]``, unit length, from vectors of words.
 
     Args:
-        texts: all captions; how often a word occurs in them tells how much it counts.
-        words: further words that may be asked for.
-        dim: D, of the joint space.
-        kept: file in which the sentence model's vectors of words are kept between runs.
+        words: the words that have a vector.
+        vectors: float32 ``[W, D]``, longer for words that count more.
     """
 
-    def __init__(self, texts: Sequence[str], words: Sequence[str], dim: int, kept: Path) -> None:
+    def __init__(self, words: Sequence[str], vectors: Floats) -> None:
+        self._vectors = dict(zip(words, vectors, strict=True))
+        self._dim = vectors.shape[1]
+
+    @classmethod
+    def of(cls, texts: Sequence[str], words: Sequence[str], dim: int, kept: Path) -> Anchors:
+        """Anchors of captions.
+
+        Args:
+            texts: all captions; how often a word occurs in them tells how much it counts.
+            words: further words that may be asked for.
+            dim: D, of the joint space.
+            kept: file in which the sentence model's vectors of words are kept between runs.
+        """
         counted = Counter(word for text in texts for word in meaning_of(text))
         known = list(dict.fromkeys([*sorted(counted), *words]))
         meant = _kept_vectors(known, kept)
@@ -44,8 +55,17 @@ class Anchors:
         own = np.stack([_own(word, dim) if word in counted else near[0] * 0 for word in known])
         rare = [np.log((len(texts) + 1) / (counted[word] + 1)) + 0.1 for word in known]
         vectors = unit(near + own) * np.asarray(rare, np.float32)[:, None]
-        self._vectors = dict(zip(known, vectors.astype(np.float32), strict=True))
-        self._dim = dim
+        return cls(known, vectors.astype(np.float32))
+
+    @classmethod
+    def load(cls, path: Path) -> Anchors:
+        """Anchors that were saved: the same bits, whatever the machine's linear algebra does."""
+        with np.load(path) as kept:
+            return cls(kept["words"].tolist(), kept["vectors"])
+
+    def save(self, path: Path) -> None:
+        """Write them for ``load``."""
+        _write(path, self._vectors)
 
     def __contains__(self, word: str) -> bool:
         return word in self._vectors
@@ -54,7 +74,7 @@ class Anchors:
         """Vectors of texts; words that are not known count for nothing."""
         rows = np.zeros((len(texts), self._dim), np.float32)
         for row, text in enumerate(texts):
-            for word in meaning_of(text):
+            for word in sorted(meaning_of(text)):  # in one order: sums must have the same bits
                 if word in self._vectors:
                     rows[row] += self._vectors[word]
         return unit(rows)
@@ -75,9 +95,13 @@ def _kept_vectors(words: Sequence[str], path: Path) -> Floats:
     new = [word for word in words if word not in known]
     if new:
         known |= zip(new, Sentences(1).encode(new), strict=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}")
-        with part.open("wb") as file:
-            np.savez(file, words=np.array(list(known)), vectors=np.stack(list(known.values())))
-        os.replace(part, path)
+        _write(path, known)
     return np.stack([known[word] for word in words])
+
+
+def _write(path: Path, vectors: dict[str, Floats]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}")
+    with part.open("wb") as file:
+        np.savez(file, words=np.array(list(vectors)), vectors=np.stack(list(vectors.values())))
+    os.replace(part, path)

@@ -56,7 +56,7 @@ def train_dual(
     run.mkdir(parents=True, exist_ok=True)
     _same_recipe(recipe, run, resume)
     pairs = read_pairs(
-        [Path(one) for one in recipe.data], limit=recipe.limit, seed=recipe.plan.seed
+        [Path(one) for one in recipe.data], limits=recipe.limits, seed=recipe.plan.seed
     )
     learnt, held = _split(pairs, recipe)
     pieces = len({p.piece for p in learnt})
@@ -74,13 +74,10 @@ def train_dual(
     if recipe.start:
         start_from(model, Path(recipe.start))
     model.to(device)
-    anchors = None
-    if recipe.anchors:
-        captions = [p.text for p in learnt]
-        words = common_words(recipe.words)
-        anchors = Anchors(captions, words, recipe.shape.dim, cells / "words.npz")
+    going_on = resume and (run / CHECKPOINT).is_file()
+    anchors = _anchors(learnt, recipe, cells, run, going_on) if recipe.anchors else None
     lesson = Lesson(model, learnt, feed, tokens, recipe, device, anchors)
-    if not recipe.start and not (resume and (run / CHECKPOINT).is_file()):
+    if not recipe.start and not going_on:
         if anchors is not None:
             settle(model, learnt, feed, tokens, tokenizer, anchors, recipe.plan.seed)
         say(f"before the first step: {_short(_figures(model, held, feed, tokens, device))}")
@@ -141,6 +138,17 @@ def _figures(
         found = found_at(texts.cpu().numpy(), images.cpu().numpy(), [p.meaning for p in some])
         told[kind] = {"pairs": len(some), **found}
     return told
+
+
+def _anchors(
+    pairs: Sequence[Pair], recipe: Recipe, cells: Path, run: Path, going_on: bool
+) -> Anchors:
+    path = run / "anchors.npz"
+    if not going_on:
+        words = common_words(recipe.words)
+        made = Anchors.of([p.text for p in pairs], words, recipe.shape.dim, cells / "words.npz")
+        made.save(path)
+    return Anchors.load(path)
 
 
 def _short(figures: dict[str, Any]) -> str:

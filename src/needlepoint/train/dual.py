@@ -224,7 +224,7 @@ class Tokens:
 
 def save_dual(model: Dual, tokenizer: Any, folder: Path) -> None:
     """Write the folder ``open_clip:local-dir:FOLDER`` opens: config, float16 weights, tokenizer."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)
     told = model.shape.config(tokenizer.get_vocab_size())
@@ -236,7 +236,7 @@ def save_dual(model: Dual, tokenizer: Any, folder: Path) -> None:
         for name, value in model.clip.state_dict().items()
         if name != "logit_bias"
     }
-    save_file(state, folder / WEIGHT_FILES[0])
+    (folder / WEIGHT_FILES[0]).write_bytes(save(state))
 
 
 def start_from(model: Dual, folder: Path) -> None:

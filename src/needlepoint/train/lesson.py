@@ -44,7 +44,7 @@ class Recipe:
         anchors: weight at the start of the loss by which both towers aim at fixed vectors
             (``anchors.Anchors``); it falls to a tenth by the middle of the run. 0 for none.
         words: common words that are tokens and, with anchors, are learnt without pictures.
-        limit: pieces of pictures used at most, 0 for all.
+        limits: pieces used at most of each folder (or one number for all folders); none: all.
         held_out: share of the pictures kept for checking.
         start: folder of a model to go on from, with its tokenizer.
     """
@@ -60,7 +60,7 @@ class Recipe:
     loss: Literal["info-nce", "sigmoid"] = "info-nce"
     anchors: float = 1.0
     words: int = 5000
-    limit: int = 0
+    limits: tuple[int, ...] = ()
     held_out: float = 0.03
     start: str = ""
 

@@ -123,6 +123,7 @@ def train(
         step = _restore(path, model, optimizer, batches, plan)
     else:
         torch.manual_seed(plan.seed)
+        _save(path, model, optimizer, batches, plan, step)
     device = learnt[0].device
     last = plan.steps if stop_after is None else min(plan.steps, step + stop_after)
     losses: list[Any] = []

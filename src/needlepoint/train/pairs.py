@@ -67,25 +67,45 @@ def meaning_of(text: str) -> frozenset[str]:
     return words - _FILLERS or words
 
 
-def read_pairs(folders: Sequence[Path], *, limit: int = 0, seed: int = 0) -> list[Pair]:
-    """All pairs of the folders, or those of ``limit`` pieces: whole pictures first.
+def read_pairs(folders: Sequence[Path], *, limits: Sequence[int] = (), seed: int = 0) -> list[Pair]:
+    """All pairs of the folders, or those of so many pieces of each: whole pictures first.
+
+    Args:
+        folders: each with ``captions.jsonl``.
+        limits: pieces used at most: one number for every folder, or one for all, or none.
+        seed: of the choice.
 
     Raises:
-        UsageError: no ``captions.jsonl``, a row that is none, or no rows.
+        UsageError: no ``captions.jsonl``, a row that is none, no rows, or limits that do not fit.
     """
-    pairs: list[Pair] = []
-    for folder in folders:
-        path = folder / CAPTIONS
-        if not path.is_file():
-            raise UsageError(
-                f"data: {folder} holds no {CAPTIONS}; make some with 'needlepoint bench build "
-                'needle\', or write rows {"file", "box", "text", "kind"} yourself'
-            )
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-            if line.strip():
-                pairs.append(_pair(folder, line, f"{path}:{number}"))
+    if len(limits) not in (0, 1, len(folders)):
+        raise UsageError(
+            f"limit: give one, or one for each of the {len(folders)} data folders, "
+            f"not {len(limits)}"
+        )
+    each = list(limits) * len(folders) if len(limits) == 1 else list(limits) or [0] * len(folders)
+    pairs = [
+        pair
+        for folder, limit in zip(folders, each, strict=True)
+        for pair in _limited(_read(folder), limit, seed)
+    ]
     if not pairs:
         raise UsageError(f"data: {', '.join(map(str, folders))} hold no pairs")
+    return pairs
+
+
+def _read(folder: Path) -> list[Pair]:
+    path = folder / CAPTIONS
+    if not path.is_file():
+        raise UsageError(
+            f"data: {folder} holds no {CAPTIONS}; make some with needlepoint bench build needle, "
+            'or write rows {"file", "box", "text", "kind"} yourself'
+        )
+    lines = enumerate(path.read_text("utf-8").splitlines(), 1)
+    return [_pair(folder, line, f"{path}:{number}") for number, line in lines if line.strip()]
+
+
+def _limited(pairs: list[Pair], limit: int, seed: int) -> list[Pair]:
     if not limit:
         return pairs
     pieces = list(dict.fromkeys(pair.piece for pair in pairs))
