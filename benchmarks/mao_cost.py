@@ -3,8 +3,9 @@
 A random vision transformer of the shape of ViT-B/16 at 224 pixels (the depth does not matter: only
 the last block is worked on), one picture of several crops, one joint token. Runs take turns, so
 that whatever else the machine does falls on all alike. Two autograd versions: ``released`` keeps
-the graph of the last block and differentiates twice a step with all its weights as leaves, as the
-released code does; ``lean`` freezes the weights and asks for the token's gradient alone.
+the graph of the last block and calls ``backward`` each step with the block's weights as leaves, as
+the released code does (whose regulariser goes through the block as well; that is left out here);
+``lean`` freezes the weights and asks for the token's gradient alone.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Graph:
         self.masks = torch.from_numpy(np.stack(masks)).float()
         block = copy.deepcopy(tower.blocks[-1]).requires_grad_(not lean)
         after, project = (
-            copy.deepcopy(module).requires_grad_(not lean)
+            copy.deepcopy(module).requires_grad_(False)
             for module in (tower._vision.post_layernorm, tower._project)
         )
         inner, attend = block.layer_norm1(tokens), block.self_attn

@@ -20,6 +20,11 @@ PAPER = {"overlap": "iou", "normal": "crop", "floor": 1e-6}
 RELEASED = {"overlap": "dice", "normal": "batch", "floor": 1e-6}
 
 
+def floor_of(family):
+    """As released: CLIP's maps are divided by their range and a little, others' by their range."""
+    return 1e-6 if "clip" in family else None
+
+
 def squares(count=N, seed=0):
     side = [64, 70, 90]
     rng = np.random.default_rng(seed)
@@ -143,7 +148,7 @@ def test_tokens_after_a_few_steps(family, encoder, steps, off, released):
     Ours in float32 against the slow one in float64, whose own float32 strays further.
     """
     _, block, slow = both(family, encoder, False, slow_double=True)
-    how = {**RELEASED, "floor": None if "dinov2" in family else 1e-6} if released else PAPER
+    how = {**RELEASED, "floor": floor_of(family)} if released else PAPER
     owner = torch.arange(N) if released else torch.zeros(N, dtype=torch.long)
     masks = masks_for(N, SIZE)
     ours = Refinement.of(block, Aim.at(block, masks, **how), owner, alpha=0.03).run(steps, 0.1)
@@ -159,7 +164,7 @@ def test_tokens_after_a_few_steps(family, encoder, steps, off, released):
 )
 def test_tokens_after_eighty_steps_in_float64(family, encoder, released):
     _, block, slow = both(family, encoder, True)
-    how = {**RELEASED, "floor": None if "dinov2" in family else 1e-6} if released else PAPER
+    how = {**RELEASED, "floor": floor_of(family)} if released else PAPER
     owner = torch.arange(N) if released else torch.zeros(N, dtype=torch.long)
     masks = masks_for(N, SIZE)
     refinement = Refinement.of(block, Aim.at(block, masks, **how), owner, alpha=0.03)

@@ -186,25 +186,34 @@ def test_released_mode_refines_a_picture_without_objects_against_all_of_it(clip)
 
 
 @pytest.mark.parametrize("mode", ["reference", "released"])
-def test_modes_do_what_their_slow_statements_do(clip, mode):
+def test_modes_do_what_their_slow_statements_do(encoder, mode):
     """From the picture to what is stored, with three steps of autograd on the same crops."""
     shot, found = picture(), objects_in(80, 121)
-    (kept,) = describe(clip, f"mode={mode},steps=3", [shot], found)
-    seen = crops_of(shot, found, clip, f"mode={mode}")
-    squeeze = Preprocess(64, "squash", "bicubic", clip.preprocess.mean, clip.preprocess.std)
-    slow = Slow("hf-clip", clip, torch.from_numpy(squeeze.batch(seen.crops)), torch.float64)
-    released = mode == "released"
+    kind, released = encoder.card.family, mode == "released"
+    family = {"clip": "hf-clip", "siglip": "siglip-mean" if released else "siglip-head"}.get(
+        kind, "dinov2-registers"
+    )
+    (kept,) = describe(encoder, f"mode={mode},steps=3", [shot], found)
+    seen = crops_of(shot, found, encoder, f"mode={mode}")
+    squeeze = Preprocess(64, "squash", "bicubic", encoder.preprocess.mean, encoder.preprocess.std)
+    slow = Slow(family, encoder, torch.from_numpy(squeeze.batch(seen.crops)), torch.float64)
     how = (
         {"overlap": "dice", "normal": "batch"} if released else {"overlap": "iou", "normal": "crop"}
     )
+    floor = 1e-6 if kind == "clip" or not released else None
     owner = torch.arange(3) if released else torch.zeros(3, dtype=torch.long)
     masks = torch.from_numpy(np.stack(seen.masks)).double()
-    theirs, _ = refine(slow, masks, owner, 3, alpha=0.03, floor=1e-6, **how)
+    theirs, _ = refine(slow, masks, owner, 3, alpha=0.03, floor=floor, **how)
     ours = kept.regions if released else kept.whole[None]
     np.testing.assert_allclose(ours, theirs, atol=5e-4)
     if released:
         np.testing.assert_array_equal(kept.boxes, BLOBS)
-        how_cut = ReleasedCrops(64, Image.Resampling.BILINEAR, 0.0, 5)
+        filter_, share = (
+            (Image.Resampling.LANCZOS, 0.1)
+            if kind.startswith("dino")
+            else (Image.Resampling.BILINEAR, 0.0)
+        )
+        how_cut = ReleasedCrops(64, filter_, share, 0 if share else 5)
         for ours, theirs in zip(seen.crops, how_cut.cut(shot.pixels, found.masks), strict=True):
             np.testing.assert_array_equal(ours, theirs[0])
 

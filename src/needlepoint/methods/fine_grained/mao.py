@@ -161,6 +161,14 @@ def released_crops(card: EncoderCard) -> ReleasedCrops:
     return ReleasedCrops(card.input_size, Image.Resampling.BILINEAR, 0.0, 5)
 
 
+def released_floor(card: EncoderCard) -> float | None:
+    """What the released code adds to the range of a map; None where it leaves a flat map alone.
+
+    That is for DINO and for SigLIP, known by having no class token.
+    """
+    return None if card.family.startswith("dino") or not card.prefix else 1e-6
+
+
 @dataclass
 class MaoDescriber:
     """Objects, their crops, and the vector or vectors that stand for them.
@@ -247,9 +255,7 @@ class MaoDescriber:
 
         options, count = self.options, len(seen.crops)
         block = self._blocks(encoder).read(seen.crops)
-        # the released code for DINO divides by the range alone, and leaves a flat map as it is
-        plain = options.mode == "released" and encoder.card.family.startswith("dino")
-        floor = None if plain else EPS
+        floor = released_floor(encoder.card) if options.mode == "released" else EPS
         aim = Aim.at(block, seen.masks, options.overlap, options.normal, floor)
         joint = options.kept == "joint"
         owner = torch.zeros(count, dtype=torch.long) if joint else torch.arange(count)
