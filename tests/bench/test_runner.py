@@ -15,7 +15,7 @@ from needlepoint.bench.compare import compare, holm, rivals
 from needlepoint.bench.metrics import paired_bootstrap
 from needlepoint.bench.protocol import Item, Protocol, Question
 from needlepoint.bench.results import Run, Skipped, find_run, load_run, write_table
-from needlepoint.bench.runner import Bench, Settings
+from needlepoint.bench.runner import Bench, Settings, fewer_pictures
 from needlepoint.bench.spec import read_spec
 from needlepoint.bench.suite import SUITES, chosen_lines, find_suite
 from needlepoint.errors import UsageError
@@ -136,6 +136,23 @@ def test_questions_are_drawn_by_seed(tmp_path, words):
     assert len(one.answers) == 5
     assert {a.id for a in one.answers} < {q.id for q in words.questions}
     assert "at most 5 questions" in one.notes[0]
+
+
+def test_fewer_pictures_leave_the_questions_that_have_an_answer_there(tmp_path, words):
+    less = fewer_pictures(words, 3, seed=0)
+    ids = {item.id for item in less.gallery}
+    assert len(ids) == 3
+    assert less.revision() != words.revision()
+    assert "3 of 6 pictures" in less.notes[-1]
+    full = {one.id: one for one in words.questions}
+    assert {one.id for one in less.questions} == {k for k, q in full.items() if q.relevant & ids}
+    for one in less.questions:
+        assert one.relevant == full[one.id].relevant & ids
+        assert one.junk == full[one.id].junk & ids
+        assert set(one.boxes) <= ids
+    found = run(Bench(ToyEncoder(), tmp_path, settings=Settings(pictures=3)), words, "whole")[0]
+    assert len(found.gallery) == 3
+    assert found.key["revision"] == less.revision()
 
 
 def test_lines_that_cannot_be_run_say_why_and_stop_nothing(tmp_path, words):

@@ -47,13 +47,16 @@ class Settings:
     """How protocols are run.
 
     ``limit``: at most so many questions, drawn with ``seed``. ``timed``: pictures described to
-    measure time, 0 for none. ``corpus``: texts that tell which words are common.
+    measure time, 0 for none. ``corpus``: texts that tell which words are common. ``pictures``: at
+    most so many pictures, drawn with ``seed``, and the questions that still have an answer: an
+    easier protocol under another revision.
     """
 
     limit: int | None = None
     seed: int = 0
     timed: int = 3
     corpus: tuple[str, ...] = ()
+    pictures: int | None = None
 
 
 Report = Callable[[str], None]
@@ -297,7 +300,10 @@ class Bench:
         return statistics.median(walls)
 
     def _limited(self, protocol: Protocol) -> Protocol:
-        limit = self._settings.limit
+        """The protocol as the settings allow: fewer pictures first, then fewer questions."""
+        limit, most = self._settings.limit, self._settings.pictures
+        if most is not None and most < len(protocol.gallery):
+            protocol = fewer_pictures(protocol, most, self._settings.seed)
         if limit is None or limit >= len(protocol.questions):
             return protocol
         draw = np.random.default_rng(self._settings.seed)
@@ -314,6 +320,29 @@ class Bench:
             return self._skip(protocol, text, str(error))
         self._report(f"{text} on {protocol.name} failed: {type(error).__name__}: {error}")
         return self._skip(protocol, text, f"{type(error).__name__}: {error}", failed=True)
+
+
+def fewer_pictures(protocol: Protocol, count: int, seed: int) -> Protocol:
+    """A protocol on ``count`` of its pictures; questions without an answer there are left out."""
+    draw = np.random.default_rng(seed)
+    chosen = sorted(draw.permutation(len(protocol.gallery))[:count].tolist())
+    gallery = tuple(protocol.gallery[i] for i in chosen)
+    ids = {item.id for item in gallery}
+    questions = tuple(
+        replace(
+            one,
+            relevant=one.relevant & ids,
+            junk=one.junk & ids,
+            boxes={name: boxes for name, boxes in one.boxes.items() if name in ids},
+        )
+        for one in protocol.questions
+        if one.relevant & ids
+    )
+    notes = (
+        *protocol.notes,
+        f"{count} of {len(protocol.gallery)} pictures, drawn with seed {seed}",
+    )
+    return replace(protocol, gallery=gallery, questions=questions, notes=notes)
 
 
 def data_digest(protocol: Protocol) -> str:

@@ -61,69 +61,65 @@ def _gated_and_best(*methods: str) -> tuple[Line, ...]:
     )
 
 
-_LINES = (
-    Line("whole"),
-    Line("whole+csls"),
-    Line("lare"),
-    Line("lare+best"),
-    Line("lare+csls"),
-    Line("lare:mode=released"),
-    *(Line(f"lare:n={n}", _TEXT) for n in (3, 7, 10)),
-    *(Line(f"lare+gated@{tau}", _TEXT) for tau in (0.1, 0.15, 0.2, 0.3, 1)),
-    Line("random-windows"),
-    Line("random-windows+best"),
-    Line("attention-windows"),
-    Line("attention-windows+best"),
-    *_gated_and_best("five-crop", "grid:n=2", "grid:n=3", "windows:9", "windows:25"),
-    *_gated_and_best("detector-crops:objects=ncut", "truth-crops:file={truth}"),
-    Line("dense:32@1x", families="builtin"),
-    *(Line(f"dense-text:detail={detail}", _TEXT) for detail in (1, 2, 3)),
-    *(Line(f"dense-text:detail={detail}+gated", _TEXT) for detail in (1, 2, 3)),
-    Line("dense-text:cells=tokens,detail=2", _TEXT),
-    Line("dense-text:cells=pool,detail=2", _TEXT),
-    Line("calibclip", _TEXT),
-    Line("calibclip:dcc=no", _TEXT),
-    Line("calibclip:cve=no", _TEXT),
-    Line("calibclip:cve=mean,dcc=no", _TEXT),
-    Line("calibclip:cve=no,dcc=mean", _TEXT),
-    Line("calibclip:mu=0.5", _TEXT),
-    Line("calibclip:mode=released", _TEXT),
-    *(
-        Line(f"mao:{stage}objects={objects}", _IMAGE)
-        for objects in ("ncut", "annotations:{truth}")
-        for stage in ("stage=a,", "")
-    ),
-)
-
 FINE_GRAINED = Suite(
     "fine-grained",
     "small and non-salient things: published methods beside controls of the same budget",
-    _LINES,
+    (
+        Line("whole"),
+        Line("whole+csls"),
+        Line("lare"),
+        Line("lare+best"),
+        Line("lare+csls"),
+        Line("lare:mode=released"),
+        *(Line(f"lare+gated@{tau}", _TEXT) for tau in (0.1, 0.15, 0.2, 0.3, 1)),
+        Line("random-windows"),
+        Line("random-windows+best"),
+        Line("attention-windows"),
+        Line("attention-windows+best"),
+        *_gated_and_best("five-crop", "grid:n=3"),
+        *_gated_and_best("detector-crops:objects=ncut", "truth-crops:file={truth}"),
+        Line("dense:32@1x", families="builtin"),
+        *(Line(f"dense-text:detail={detail}", _TEXT) for detail in (1, 2)),
+        *(Line(f"dense-text:detail={detail}+gated", _TEXT) for detail in (1, 2)),
+        Line("calibclip", _TEXT),
+        Line("calibclip:dcc=no", _TEXT),
+        Line("calibclip:cve=no", _TEXT),
+        Line("calibclip:cve=mean,dcc=no", _TEXT),
+        Line("calibclip:cve=no,dcc=mean", _TEXT),
+        Line("calibclip:mu=0.5", _TEXT),
+        Line("calibclip:mode=released", _TEXT),
+        Line("mao:stage=a,objects=ncut", _IMAGE),
+    ),
 )
 FINE_GRAINED_FULL = Suite(
     "fine-grained-full",
-    "fine-grained, and further ablations",
+    "fine-grained, and all that is dearer: sweeps, stage b of MaO, larger passes",
     (
-        *_LINES,
+        *FINE_GRAINED.lines,
+        *(Line(f"lare:n={n}", _TEXT) for n in (3, 7, 10)),
+        Line("lare:n=10+best"),
         Line("random-windows:seed=1"),
         Line("random-windows:seed=1+best"),
         Line("random-windows:n=10+best"),
         Line("attention-windows:n=10+best"),
-        Line("lare:n=10+best"),
+        *_gated_and_best("grid:n=2", "windows:9", "windows:25"),
         Line("dense:32@1x", families="[!b]*"),
+        *(Line(f"dense-text:detail=3{ending}", _TEXT) for ending in ("", "+gated")),
         *(
             Line(f"dense-text:cells={cells},detail={detail}", _TEXT)
             for cells in ("tokens", "pool")
-            for detail in (1, 3)
+            for detail in (1, 2, 3)
         ),
         Line("dense-text:regions=all", _TEXT),
         Line("calibclip:dcc=no,rho_d=0.1", _TEXT),
-        Line("mao:stage=a,objects=windows:9", _IMAGE),
-        Line("mao:objects=windows:9", _IMAGE),
+        Line("mao:objects=ncut", _IMAGE),
+        *(
+            Line(f"mao:{stage}objects={objects}", _IMAGE)
+            for objects in ("annotations:{truth}", "windows:9")
+            for stage in ("stage=a,", "")
+        ),
         Line("mao:tokens=per-crop,objects=ncut", _IMAGE),
         Line("mao:mode=released,objects=ncut", _IMAGE),
-        Line("mao:stage=a,objects=ncut", _TEXT),
-        Line("mao:objects=ncut", _TEXT),
     ),
 )
 

@@ -34,6 +34,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--method", "methods", multiple=True, metavar="LINE", help="In place of the suite's.")
 @click.option("--task", default="*", show_default=True, help="Protocols, by wild card.")
 @click.option("--limit-questions", type=click.IntRange(1), help="At most so many, drawn by seed.")
+@click.option("--limit-pictures", type=click.IntRange(2), help="At most so many: easier.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--timed", type=click.IntRange(0), default=3, show_default=True, help="Pictures.")
 @click.option("--corpus", type=_PATH, help="Texts that tell which words are common.")
@@ -54,6 +55,7 @@ def run(
     methods: tuple[str, ...],
     task: str,
     limit_questions: int | None,
+    limit_pictures: int | None,
     seed: int,
     timed: int,
     corpus: Path | None,
@@ -97,7 +99,7 @@ def run(
     if not protocols:
         raise UsageError(f"--task {task!r} fits no protocol of the data.")
     words = _texts(corpus) if corpus is not None else ()
-    settings = Settings(limit_questions, seed, timed, words)
+    settings = Settings(limit_questions, seed, timed, words, limit_pictures)
     done: list[Run | Skipped] = []
 
     for address in models:
