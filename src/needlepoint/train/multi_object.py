@@ -68,7 +68,7 @@ class StageA:
     """How stage A learns; the defaults are the paper's where it gives them.
 
     ``steps`` of ``batch`` scenes; rate ``first`` times ``fall`` after every ``every`` steps, but
-    at least ``last`` (ours: 8, so that it gets there within one epoch of 55 000 scenes);
+    at least ``last`` (ours: 8, so that it gets there in one epoch of 55 000 scenes);
     ``temperature`` of the loss (ours); ``rank``, ``alpha`` and ``dropout`` of LoRA.
     """
 
@@ -99,7 +99,7 @@ class StageA:
 
         Example:
             >>> plan = StageA()
-            >>> plan.rate(7), round(plan.rate(8) * 1e5, 2), plan.rate(429)
+            >>> plan.rate(7), round(plan.rate(8) * 1e5, 2), plan.rate(432)
             (5e-05, 4.65, 1e-06)
         """
         return max(self.first * self.fall ** (step // self.every), self.last)
