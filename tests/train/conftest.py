@@ -52,6 +52,12 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all tests keep the stem's cells of the shapes: they are computed once."""
+    return tmp_path_factory.mktemp("cells")
+
+
+@pytest.fixture(scope="session")
 def recipe(shapes: Path) -> Callable[..., object]:
     """``recipe(steps=4, keep=1.0)``: a tiny one on the shapes; fields of ``Shape`` too."""
     from dataclasses import fields

@@ -19,14 +19,14 @@ pytestmark = pytest.mark.torch
 
 
 @pytest.fixture(scope="module", params=["builtin-stem", "vit"])
-def trained(request, recipe, tmp_path_factory):
+def trained(request, recipe, cells, tmp_path_factory):
     """A model of two steps, and what ``train_dual`` said of it."""
     from needlepoint.train.compact import train_dual
 
     out = tmp_path_factory.mktemp("trained") / "model"
     cut = {"patch": 16} if request.param == "vit" else {}
     chosen = recipe(image_tower=request.param, **cut)
-    return out, train_dual(chosen, out), chosen
+    return out, train_dual(chosen, out, cache=cells), chosen
 
 
 def _model(trained):
@@ -94,11 +94,10 @@ def test_random_patches_see_the_same_places_as_whole_pictures(trained):
     torch.testing.assert_close(whole, some, atol=1e-5, rtol=0)
 
 
-def test_an_interrupted_training_ends_in_the_same_bits(recipe, tmp_path):
+def test_an_interrupted_training_ends_in_the_same_bits(recipe, cells, tmp_path):
     from needlepoint.train.compact import train_dual
 
     chosen = recipe(steps=5, anchors=0.3)
-    cells = tmp_path / "cells"
     # one beginning for both: least squares has other last bits each time
     train_dual(chosen, tmp_path / "whole", cache=cells, stop_after=0)
     shutil.copytree(tmp_path / "whole", tmp_path / "cut")
@@ -115,16 +114,16 @@ def test_an_interrupted_training_ends_in_the_same_bits(recipe, tmp_path):
 
 
 @pytest.mark.parametrize("loss", ["info-nce", "sigmoid"])
-def test_it_learns_colours_and_shapes(recipe, tmp_path_factory, loss):
+def test_it_learns_colours_and_shapes(recipe, cells, tmp_path, loss):
     from needlepoint.train.compact import train_dual
 
-    out = tmp_path_factory.mktemp("learn")
-    cells = tmp_path_factory.getbasetemp() / "shared-cells"
-    told = train_dual(recipe(steps=40, rate=3e-3, loss=loss, batch=16, keep=1.0), out, cache=cells)
+    told = train_dual(
+        recipe(steps=40, rate=3e-3, loss=loss, batch=16, keep=1.0), tmp_path, cache=cells
+    )
     # six kinds of things in the held-out part: chance finds the right kind first in one of six
     assert told["held_out"]["thing"]["R@1"] > 0.5
     begun = train_dual(
-        recipe(steps=2, rate=1e-6, loss=loss, start=str(out)), out / "on", cache=cells
+        recipe(steps=2, rate=1e-6, loss=loss, start=str(tmp_path)), tmp_path / "on", cache=cells
     )
     assert begun["held_out"]["thing"]["R@1"] == told["held_out"]["thing"]["R@1"]
 
@@ -214,11 +213,11 @@ def test_anchors_are_sums_of_words_and_need_no_captions(tmp_path):
     assert (tmp_path / "words.npz").stat().st_mtime_ns == before
 
 
-def test_last_layers_are_fitted_to_the_anchors(recipe, tmp_path):
+def test_last_layers_are_fitted_to_the_anchors(recipe, cells, tmp_path):
     from needlepoint.train.compact import train_dual
 
     said = []
     chosen = recipe(steps=2, rate=1e-9, anchors=1.0, keep=1.0)
-    train_dual(chosen, tmp_path, say=said.append)
+    train_dual(chosen, tmp_path, cache=cells, say=said.append)
     (line,) = [one for one in said if one.startswith("before the first step")]
     assert float(line.rpartition(" ")[2]) > 0.4  # of six kinds of things, without a step
