@@ -15,11 +15,12 @@ from tests.bench.needle_kit import make_catalogue
 
 from needlepoint.bench.needle import build_crowd, crowd_named, load_truth, protocols_of
 from needlepoint.bench.needle.assets import models_in
-from needlepoint.bench.needle.masks import box_of, decode
+from needlepoint.bench.needle.masks import box_of
 from needlepoint.bench.needle.materials import cutout, flat_materials, model_materials
 from needlepoint.bench.needle.views import angle_between
 from needlepoint.bench.needle.words import CROWD_SPLITS, held_out, kin
 from needlepoint.errors import UsageError
+from needlepoint.regions.masks import read_segmentation
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def test_sizes_boxes_masks_and_visibility_agree(dev):
     for picture in truth.pictures:
         with Image.open(folder / picture.file) as image:
             assert image.size == (picture.width, picture.height) == plan.size
-        masks = [decode(row.mask, *plan.size) for row in picture.objects]
+        masks = [read_segmentation(row.mask, *plan.size) for row in picture.objects]
         assert 1 <= len(masks) <= plan.objects[1]
         for place, (row, mask) in enumerate(zip(picture.objects, masks, strict=True)):
             in_front = np.any(masks[place + 1 :], axis=0) if masks[place + 1 :] else ~mask

@@ -11,7 +11,7 @@ from PIL import Image
 
 from needlepoint.bench.needle.captions import busy_of, describe, side_of, thing_caption
 from needlepoint.bench.needle.colours import PAINTS, from_oklab, recolour, to_oklab
-from needlepoint.bench.needle.masks import box_of, decode, encode, encode_at
+from needlepoint.bench.needle.masks import box_of, encode, encode_at
 from needlepoint.bench.needle.truth import Placed, ScenePicture
 from needlepoint.bench.needle.words import (
     deal_instances,
@@ -22,6 +22,7 @@ from needlepoint.bench.needle.words import (
     vocabulary,
     word_of,
 )
+from needlepoint.regions.masks import read_segmentation
 
 
 def test_names_are_understood_by_their_whole_then_their_last_word():
@@ -84,7 +85,7 @@ def test_phrases_have_the_right_article():
 @given(hnp.arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12))))
 def test_masks_survive_their_run_lengths(mask):
     height, width = mask.shape
-    assert (decode(encode(mask), width, height) == mask).all()
+    assert (read_segmentation(encode(mask), width, height) == mask).all()
     if mask.any():
         x, y, w, h = box_of(mask)
         assert mask[y : y + h, x : x + w].sum() == mask.sum()

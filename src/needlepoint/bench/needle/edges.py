@@ -32,9 +32,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from needlepoint.bench.needle.blend import gradient, grey, slopes, smooth
-from needlepoint.bench.needle.masks import decode
 from needlepoint.bench.needle.truth import Placed, ScenePicture, Truth
 from needlepoint.errors import UsageError
+from needlepoint.regions.masks import read_segmentation
 
 DETECTORS = ("noise", "texture", "halo", "width", "odd_width", "fringe")
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -148,7 +148,7 @@ def owners_of(picture: ScenePicture) -> npt.NDArray[np.int16]:
     """Which thing each pixel [H, W] shows: its place in ``objects``, or -1."""
     owner = np.full((picture.height, picture.width), -1, dtype=np.int16)
     for number, row in enumerate(picture.objects):
-        owner[decode(row.mask, picture.width, picture.height)] = number
+        owner[read_segmentation(row.mask, picture.width, picture.height)] = number
     return owner
 
 

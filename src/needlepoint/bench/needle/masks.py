@@ -1,4 +1,7 @@
-"""Masks as run lengths, the way COCO files write them (column by column, compressed to text)."""
+"""Masks written as run lengths, the way COCO files do (column by column, compressed to text).
+
+``regions.masks.read_segmentation`` reads them.
+"""
 
 from __future__ import annotations
 
@@ -43,19 +46,6 @@ def encode_at(solid: BoolArray, corner: tuple[int, int], size: tuple[int, int]) 
     return _packed(np.diff(np.concatenate([[0], changes, ends])).astype(int).tolist())
 
 
-def decode(text: str, width: int, height: int) -> BoolArray:
-    """The mask [H, W] of COCO's compressed run lengths.
-
-    Example:
-        >>> decode("22", 2, 2).tolist()
-        [[False, True], [False, True]]
-    """
-    counts = _unpacked(text)
-    values = np.arange(len(counts)) % 2 == 1
-    flat = np.repeat(values, counts)
-    return flat.reshape((height, width), order="F")
-
-
 def box_of(mask: BoolArray) -> Box:
     """Box ``(x, y, w, h)`` around the true pixels of a mask [H, W] that has some."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -76,18 +66,3 @@ def _packed(counts: list[int]) -> str:
             more = value != (-1 if bits & 0x10 else 0)
             letters.append(chr((bits | 0x20 if more else bits) + 48))
     return "".join(letters)
-
-
-def _unpacked(text: str) -> list[int]:
-    counts: list[int] = []
-    value = shift = 0
-    for letter in text:
-        bits = ord(letter) - 48
-        value |= (bits & 0x1F) << shift
-        shift += 5
-        if not bits & 0x20:
-            if bits & 0x10:
-                value -= 1 << shift
-            counts.append(value + counts[-2] if len(counts) > 2 else value)
-            value = shift = 0
-    return counts
