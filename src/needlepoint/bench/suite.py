@@ -88,12 +88,16 @@ FINE_GRAINED = Suite(
         Line("calibclip:cve=no,dcc=mean", _TEXT),
         Line("calibclip:mu=0.5", _TEXT),
         Line("calibclip:mode=released", _TEXT),
-        Line("mao:stage=a,objects=ncut", _IMAGE),
+        *(
+            Line(f"mao:{stage}objects={objects}", _IMAGE)
+            for objects in ("ncut", "annotations:{truth}")
+            for stage in ("stage=a,", "")
+        ),
     ),
 )
 FINE_GRAINED_FULL = Suite(
     "fine-grained-full",
-    "fine-grained, and all that is dearer: sweeps, stage b of MaO, larger passes",
+    "fine-grained, and all that is dearer: sweeps, larger passes, more of MaO",
     (
         *FINE_GRAINED.lines,
         *(Line(f"lare:n={n}", _TEXT) for n in (3, 7, 10)),
@@ -112,12 +116,7 @@ FINE_GRAINED_FULL = Suite(
         ),
         Line("dense-text:regions=all", _TEXT),
         Line("calibclip:dcc=no,rho_d=0.1", _TEXT),
-        Line("mao:objects=ncut", _IMAGE),
-        *(
-            Line(f"mao:{stage}objects={objects}", _IMAGE)
-            for objects in ("annotations:{truth}", "windows:9")
-            for stage in ("stage=a,", "")
-        ),
+        *(Line(f"mao:{stage}objects=windows:9", _IMAGE) for stage in ("stage=a,", "")),
         Line("mao:tokens=per-crop,objects=ncut", _IMAGE),
         Line("mao:mode=released,objects=ncut", _IMAGE),
     ),

@@ -51,7 +51,7 @@ def _list(as_json: bool, pattern: str) -> int:
     if as_json:
         output.write_json([_told(find_method(card.name)) for card in cards])
     elif cards:
-        rows = [(c.name, c.task, c.title, f"passes: {c.passes}", c.evidence) for c in cards]
+        rows = [(c.name, c.task, c.evidence, c.title, f"passes: {c.passes}") for c in cards]
         output.write(output.columns(rows))
     return EXIT_HITS
 
