@@ -79,6 +79,8 @@ def test_the_encoder_gives_what_every_vit_gives(trained, shapes, caplog):
     assert encoder.project(dense.cells[0], "joint").shape == (dense.cells.shape[1], 24)
     alone = np.stack([encoder.encode_image(one) for one in pictures])
     np.testing.assert_allclose(features.vector, alone, atol=1e-5, rtol=0)
+    half = open_encoder(f"open_clip:local-dir:{trained[0]}+bf16").encode_image(pictures)
+    assert (half * features.vector).sum(1).min() > 0.99
 
 
 def test_random_patches_see_the_same_places_as_whole_pictures(trained):

@@ -29,7 +29,8 @@ def _page(told: dict[str, Any], command: str, licence: str) -> str:
     stem = shape["image_tower"] == "builtin-stem"
     tower = "a ViT on the frozen built-in network" if stem else "a plain ViT"
     data = "\n".join(
-        f"- `{one['name']}`, SHA-256 of its captions {one['captions_sha256'][:16]}…"
+        f"- `{one['name']}`, SHA-256 of its captions {one['captions_sha256'][:16]}…, pictures made "
+        f"from material under: {one.get('licence', 'not stated')}"
         for one in told["data"]
     )
     figures = "\n".join(

@@ -189,6 +189,10 @@ def _plain(recipe: Recipe) -> dict[str, Any]:
 
 
 def _told(folder: Path) -> dict[str, Any]:
-    """What a card says of a data folder: its name and the hash of its captions."""
+    """What a card says of a data folder: name, hash of the captions, licence where it is stated."""
     data = (folder / CAPTIONS).read_bytes()
-    return {"name": folder.name, "captions_sha256": hashlib.sha256(data).hexdigest()}
+    told = {"name": folder.name, "captions_sha256": hashlib.sha256(data).hexdigest()}
+    truth = folder / "truth.json"
+    if truth.is_file():
+        told["licence"] = str(json.loads(truth.read_text("utf-8")).get("licence", "unknown"))
+    return told
