@@ -62,9 +62,17 @@ def test_photographs_without_anything_pasted_are_at_chance(checks, tmp_path):
     for picture in truth.pictures:
         photo = leaves(rng, (picture.width, picture.height), blur=1.0, noise=4.0)
         photo.save(tmp_path / picture.file, quality=92)
-    check = check_edges(tmp_path, truth)
-    assert max(check.alone.values()) < 0.56
-    assert check.together < 0.58
+    for inside in (False, True):
+        check = check_edges(tmp_path, truth, inside=inside)
+        assert max(check.alone.values()) < 0.58
+        assert check.together < 0.6
+
+
+def test_simply_pasted_things_differ_within_as_well(checks):
+    # They are sharp and have no grain: the control, which looks within them, must see that too.
+    raw, blended = (check_edges(*checks[name][:2], inside=True) for name in ("raw", "blended"))
+    assert raw.alone["noise"] > 0.6 < raw.alone["width"]
+    assert blended.together < raw.together - 0.1
 
 
 def test_a_set_without_outlines_cannot_be_checked(checks):

@@ -141,9 +141,10 @@ def fit(door: Door, folder: Path, views: Path, per_model: int, roots: tuple[str,
 @build.command("edges")
 @_FOLDER
 @click.option("--kind", help="Only outlines of things of this kind: photo, drawn, clipart, …")
+@click.option("--inside", is_flag=True, help="Edges within things instead: the control.")
 @click.option("--most", type=int, default=200, show_default=True, help="Pictures to look at.")
 @common
-def edges(door: Door, folder: Path, kind: str | None, most: int) -> int:
+def edges(door: Door, folder: Path, kind: str | None, inside: bool, most: int) -> int:
     """How well detectors tell the pasted outlines of a crowd from edges of its photographs.
 
     Prints areas under the ROC curve; 0.5 is chance.
@@ -157,6 +158,7 @@ def edges(door: Door, folder: Path, kind: str | None, most: int) -> int:
         folder,
         truth,
         keep=lambda row: kind is None or kinds[row.object_id] == kind,
+        inside=inside,
         most=most,
     )
     rows = [(name, f"{area:.3f}") for name, area in check.alone.items()]

@@ -18,6 +18,10 @@ proves nothing. At each point six detectors measure what gives a paste away:
 The area under the ROC curve (folded to at least 0.5, since a detector may work either way) says how
 well each one alone tells the two kinds apart, and that of a linear discriminant fitted on half of
 the pictures and tried on the other half says how well all together do. 0.5 is chance.
+
+``inside`` is the control: edges within things, at least eight pixels from any outline, against
+those of the photographs. Nothing was cut there, so what tells them apart is that things look unlike
+backgrounds; only what exceeds it gives outlines away.
 """
 
 from __future__ import annotations
@@ -60,6 +64,7 @@ def check_edges(
     truth: Truth,
     *,
     keep: Callable[[Placed], bool] = lambda row: True,
+    inside: bool = False,
     seed: int = 0,
     most: int = 200,
 ) -> EdgeCheck:
@@ -69,6 +74,7 @@ def check_edges(
         folder: the set's folder.
         truth: its truth, with masks.
         keep: which things' outlines count (photographs only, for example).
+        inside: compare edges within things instead of their outlines (the control).
         seed: of the sampling.
         most: most pictures to look at.
 
@@ -86,7 +92,7 @@ def check_edges(
     for number, picture in enumerate(truth.pictures[:most]):
         with Image.open(Path(folder) / picture.file) as opened:
             rgb = np.asarray(opened.convert("RGB"), dtype=np.float32)
-        pasted, natural = _points(rgb, picture, keep, rng)
+        pasted, natural = _points(rgb, picture, keep, inside, rng)
         points = np.concatenate([pasted, natural])
         if not len(points):
             continue
@@ -153,14 +159,18 @@ def owners_of(picture: ScenePicture) -> npt.NDArray[np.int16]:
 
 
 def _points(
-    rgb: FloatArray, picture: ScenePicture, keep: Callable[[Placed], bool], rng: np.random.Generator
+    rgb: FloatArray,
+    picture: ScenePicture,
+    keep: Callable[[Placed], bool],
+    inside: bool,
+    rng: np.random.Generator,
 ) -> tuple[IntArray, IntArray]:
     luma = grey(rgb)
     down, across = slopes(luma)
     length = np.hypot(down, across).astype(np.float32)
-    inside = np.zeros_like(length, dtype=np.bool_)
-    inside[10:-10, 10:-10] = True
-    spots = np.argwhere((length > _WEAKEST) & inside)
+    middle = np.zeros_like(length, dtype=np.bool_)
+    middle[10:-10, 10:-10] = True
+    spots = np.argwhere((length > _WEAKEST) & middle)
     step = np.stack([down, across], axis=-1)[spots[:, 0], spots[:, 1]]
     step /= np.maximum(length[spots[:, 0], spots[:, 1]], 1e-3)[:, None]
     here = length[spots[:, 0], spots[:, 1]]
@@ -169,16 +179,17 @@ def _points(
     spots = spots[(here >= ahead) & (here > back)]
     owner = owners_of(picture)
     kept = np.array([keep(row) for row in picture.objects] + [False])
-    border = np.zeros_like(inside)
+    border = np.zeros_like(middle)
     for axis in (0, 1):
         one, two = (
             owner[:-1] if axis == 0 else owner[:, :-1],
             owner[1:] if axis == 0 else owner[:, 1:],
         )
-        edge = (one != two) & (kept[one] | kept[two])
+        edge = (one != two) & (inside | kept[one] | kept[two])
         border[: -1 if axis == 0 else None, : -1 if axis else None] |= edge
         border[1 if axis == 0 else 0 :, 1 if axis else 0 :] |= edge
-    outline = spots[_grown(border, 1)[spots[:, 0], spots[:, 1]]]
+    wanted = kept[owner] & ~_grown(border, _AWAY) if inside else _grown(border, 1)
+    outline = spots[wanted[spots[:, 0], spots[:, 1]]]
     far = ~_grown(owner >= 0, _AWAY)
     natural = spots[far[spots[:, 0], spots[:, 1]]]
     outline = outline[rng.permutation(len(outline))[:_PER_PICTURE]]
