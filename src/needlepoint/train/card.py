@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 FACTS = "training.json"
@@ -29,31 +30,37 @@ def _page(told: dict[str, Any], command: str, licence: str) -> str:
     stem = shape["image_tower"] == "builtin-stem"
     tower = "a ViT on the frozen built-in network" if stem else "a plain ViT"
     data = "\n".join(
-        f"- `{one['name']}`, SHA-256 of its captions {one['captions_sha256'][:16]}…, pictures made "
-        f"from material under: {one.get('licence', 'not stated')}"
+        f"- `{one['name']}`, SHA-256 of its captions {one['captions_sha256'][:16]}…; "
+        f"licences of the material in its pictures: {one.get('licence', 'not stated')}"
         for one in told["data"]
     )
     figures = "\n".join(
         f"| {kind} | {row['pairs']} | {row['R@1']:.3f} | {row['R@5']:.3f} |"
         for kind, row in told["held_out"].items()
     )
+    what = (
+        f"Pictures and English words in one space of {shape['dim']} dimensions. Image tower: "
+        f"{tower} ({shape['size']} pixels, {shape['layers']} blocks of width {shape['width']}); "
+        f"text tower: {shape['text_layers']} blocks of width {shape['text_width']}, "
+        f"{told['tokens']:,} tokens, at most {shape['context']} in a text. "
+        f"{told['parameters']:,} parameters of its own. Opens as `open_clip:local-dir:FOLDER`."
+    )
+    learnt = (
+        f"{told['pairs']:,} pairs of {told['pieces']:,} pieces of pictures, {told['steps_done']:,} "
+        f"steps of {told['recipe']['batch']} pairs, seed {plan['seed']}, {plan['precision']}. Data:"
+    )
     return f"""---
 license: {licence}
 ---
 # A compact dual encoder
 
-Pictures and English words in one space of {shape["dim"]} dimensions. Image tower: {tower}
-({shape["size"]} pixels, {shape["layers"]} blocks of width {shape["width"]}); text tower:
-{shape["text_layers"]} blocks of width {shape["text_width"]}, {told["tokens"]:,} tokens, at most
-{shape["context"]} in a text. {told["parameters"]:,} parameters of its own. Opens as
-`open_clip:local-dir:FOLDER`.
+{fill(what, 100)}
 
 ## Training
 
     {command}
 
-{told["pairs"]:,} pairs of {told["pieces"]:,} pieces of pictures, {told["steps_done"]:,} steps of
-{told["recipe"]["batch"]} pairs, seed {plan["seed"]}, {plan["precision"]}. Data:
+{fill(learnt, 100)}
 
 {data}
 
@@ -61,8 +68,8 @@ All settings: `{FACTS}`.
 
 ## Figures
 
-A text finds its picture among held-out pairs of the same pictures' folders (other scenes, but the
-same things and backgrounds, so this is no test of what is new):
+A text finds its picture among held-out pairs: other scenes, but the same things and backgrounds, so
+this is no test of what is new.
 
 | kind | pairs | R@1 | R@5 |
 |---|---|---|---|
