@@ -67,14 +67,66 @@ def vectors_of(encoder: Any, pieces: Sequence[Pixels]) -> Floats:
     rows = []
     for piece in pieces:
         features = encoder.image_features([piece])
+        rows.append(features.others.get(space, features.vector)[0])
+    return np.stack(rows)
+
+
+def trained_on(folders: Sequence[str]) -> set[tuple[str, str | None]]:
+    """Words with their colours in the truth of training scenes."""
+    told = [json.loads((Path(one) / "truth.json").read_text("utf-8")) for one in folders]
+    return {
+        (thing["word"], thing["colour"])
+        for truth in told
+        for picture in truth["pictures"]
+        for thing in picture["objects"]
+    }
+
+
+@click.command()
+@click.argument("model")
+@click.option("--set", "folder", required=True, type=click.Path(path_type=Path))
+@click.option("--train", multiple=True, type=click.Path())
+@click.option("--pieces", default=600, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+def main(model: str, folder: Path, train: tuple[str, ...], pieces: int, seed: int) -> None:
+    """Measure one model on one set; writes ``thing-words-MODEL-SET``."""
+    encoder: Any = open_encoder(model, threads=1)
+    cut, things = pieces_of(folder, pieces, seed)
+    kinds = {thing.caption: (thing.word, thing.colour) for thing in things}
+    seen = trained_on(train)
+    words = {word for word, _ in seen}
+    scores = encoder.encode_text(list(kinds)) @ vectors_of(encoder, cut).T
+    found: dict[str, list[tuple[float, ...]]] = {}
+    for (caption, kind), row in zip(kinds.items(), scores, strict=True):
+        right = [i for i, thing in enumerate(things) if thing.caption == caption]
+        open_ones = {
+            i
+            for i, thing in enumerate(things)
+            if kind[1] is None and thing.word == kind[0] and thing.colour is not None
+        }
+        order = [int(i) for i in np.argsort(-row, kind="stable") if i not in open_ones]
+        figures = (
+            float(hit_at_k(order, right, 1)),
+            float(hit_at_k(order, right, 5)),
+            float(average_precision(order, right)),
+            float(things[order[0]].word == kind[0]),
+            float("nan") if kind[1] is None else float(things[order[0]].colour == kind[1]),
+        )
+        part = "trained pair" if kind in seen else "new pair" if kind[0] in words else "new word"
+        for name in ("all", *([part] if train else [])):
+            found.setdefault(name, []).append(figures)
+    rows = []
+    for name, values in found.items():
+        columns = np.array(values).T
+        interval = bootstrap_interval(columns[2])
         named = ("R@1", "R@5", "mAP", "first word", "first colour")
         measured = {
-            name: round(float(np.nanmean(column)), 3)
-            for name, column in zip(named, columns, strict=True)
+            column: round(float(np.nanmean(values)), 3)
+            for column, values in zip(named, columns, strict=True)
         }
         rows.append(
             {"model": Path(model).name, "set": folder.name, "questions": name,
-             "count": len(values), "pieces": len(cut), **measured,
+             "count": columns.shape[1], "pieces": len(cut), **measured,
              "mAP low": round(interval.low, 3), "mAP high": round(interval.high, 3)}
         )  # fmt: skip
         click.echo(rows[-1])
