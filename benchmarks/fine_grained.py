@@ -27,6 +27,7 @@ def main(runs: Path, names: tuple[str, ...]) -> None:
         rows = list(csv.DictReader(file))
     for row in rows:
         row["encoder"] = short.get(row["encoder"], row["encoder"])
+        del row["recipe"]  # names files of the machine; the method line says the same
     click.echo(f"{write_rows('fine-grained', rows)}: {len(rows)} rows")
 
 
