@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from tests.bench.needle_kit import make_assets
 
-from needlepoint.bench.needle import RECIPES, build, load_truth, recipe_named
+from needlepoint.bench.needle import RECIPES, build, load_truth, protocols_of, recipe_named
 from needlepoint.bench.needle.families import SPLITS
 from needlepoint.bench.needle.fit import build_fit
 from needlepoint.bench.needle.truth import positives_of
@@ -233,3 +233,23 @@ def test_material_for_fitting_is_only_of_its_split(materials, tmp_path):
     listed = json.loads((tmp_path / "backgrounds.json").read_text())
     assert {row["name"] for row in listed} == {row.name for row in materials.of("fit").backgrounds}
     assert len(json.loads((tmp_path / "stamps.json").read_text())) == 8
+
+
+def test_a_set_without_words_is_asked_by_names(flat):
+    folder, truth = flat
+    (names,) = (one for one in protocols_of(folder) if one.name == "needle-2d/name")
+    assert {one.text for one in names.questions} <= {row.name for row in truth.queries}
+    assert names.questions
+    for question in names.questions:
+        shown = {
+            picture.file: [
+                placed.box
+                for placed in picture.objects
+                if placed.name == question.text and placed.visible_fraction >= 0.5
+            ]
+            for picture in truth.pictures
+        }
+        assert {file: list(boxes) for file, boxes in question.boxes.items()} == {
+            file: boxes for file, boxes in shown.items() if boxes
+        }
+        assert question.relevant == question.boxes.keys() != set()

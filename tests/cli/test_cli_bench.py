@@ -13,6 +13,7 @@ from PIL import Image
 from needlepoint.bench import data as bench_data
 from needlepoint.bench.needle.truth import Placed, ScenePicture, SceneQuery, Truth
 from needlepoint.cli.main import run
+from needlepoint.encoders.address import open_encoder
 from needlepoint.errors import EXIT_HITS, EXIT_USAGE, UsageError
 
 
@@ -48,7 +49,7 @@ def _thing(number):
 
 def bench(tmp_path, *args):
     shared = ("--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out"))
-    return run(["bench", "run", *args, *shared, "--timed", "1"])
+    return run(["bench", "run", *args, *shared, "--model", "builtin", "--timed", "1"])
 
 
 def test_a_suite_runs_prints_a_table_and_resumes(scenes, tmp_path, capsysbinary):
@@ -119,6 +120,14 @@ def test_wrong_arguments_say_what_is_right(scenes, tmp_path, capsysbinary, args,
     assert told in capsysbinary.readouterr().err
 
 
+def test_the_encoders_of_a_checkout_are_the_default(monkeypatch, tmp_path):
+    first, second = bench_data.default_models()
+    assert first == "builtin"
+    assert open_encoder(second).card.extra["stem"].startswith("builtin:")
+    monkeypatch.setattr(bench_data, "_CHECKOUT", tmp_path)
+    assert bench_data.default_models() == ["builtin"]
+
+
 def test_without_data_a_set_is_built_or_the_samples_serve(tmp_path, monkeypatch, capsysbinary):
     def nothing(*_, **__):
         raise UsageError("no stamps; install tuxpaint-stamps-default")
@@ -128,8 +137,9 @@ def test_without_data_a_set_is_built_or_the_samples_serve(tmp_path, monkeypatch,
     assert bench(tmp_path, *args) == EXIT_HITS
     out, err = capsysbinary.readouterr()
     assert b"needle-samples/instance" in out
+    assert b"needle-samples/name" in out
     assert b"running on the samples" in err
-    monkeypatch.setattr(bench_data, "__file__", str(tmp_path / "a/b/c/data.py"))
+    monkeypatch.setattr(bench_data, "_CHECKOUT", tmp_path)
     assert bench(tmp_path, *args) == EXIT_USAGE
     err = capsysbinary.readouterr().err.decode()
     assert "tuxpaint-stamps-default" in err

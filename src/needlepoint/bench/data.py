@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from needlepoint.bench.datasets import open_dataset
@@ -23,7 +24,19 @@ COMMANDS = (
 _SMALL = 60  # scenes of the set that is built where no data is given
 _SEED = 20261121
 
+_CHECKOUT = Path(__file__).resolve().parents[3]
+"""The repository, where this is not an installed copy."""
+
 Report = Callable[[str], None]
+
+
+def default_models() -> list[str]:
+    """``builtin``, and the compact encoder where its weights and open_clip are at hand."""
+    weights = _CHECKOUT / "weights" / "compact"
+    able = all(find_spec(name) for name in ("torch", "open_clip"))
+    return (
+        ["builtin", f"open_clip:local-dir:{weights}"] if able and weights.is_dir() else ["builtin"]
+    )
 
 
 def read_data(texts: Sequence[str], needle: Path, report: Report) -> list[Protocol]:
@@ -72,7 +85,7 @@ def _something(needle: Path, report: Report) -> Path:
         build_crowd("crowd-2d", folder, split="dev", seed=_SEED, count=_SMALL)
         return folder
     except (UsageError, ModelUnavailable) as error:
-        samples = Path(__file__).resolve().parents[3] / "samples"
+        samples = _CHECKOUT / "samples"
         if (samples / "truth.json").is_file():
             report(f"cannot generate scenes ({error}); running on the samples in {samples}")
             return samples

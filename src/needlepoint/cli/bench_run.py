@@ -29,7 +29,13 @@ _PATH = click.Path(path_type=Path)
     metavar="DATA",
     help="Generated set, folder of sets, or DATASET[:SPLIT]=FOLDER (again for more).",
 )
-@click.option("--model", "models", multiple=True, default=("builtin",), show_default=True)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="ADDR",
+    help="Encoder, again for more.  [default: builtin, and weights/compact of a checkout]",
+)
 @click.option("--out", type=_PATH, default=_OUT, show_default=True, help="Folder of results.")
 @click.option("--method", "methods", multiple=True, metavar="LINE", help="In place of the suite's.")
 @click.option("--task", default="*", show_default=True, help="Protocols, by wild card.")
@@ -84,7 +90,7 @@ def run(
     import fnmatch
     import functools
 
-    from needlepoint.bench.data import read_data
+    from needlepoint.bench.data import default_models, read_data
     from needlepoint.bench.results import Skipped, load_row, run_files, write_text
     from needlepoint.bench.results import write_table as write_csv
     from needlepoint.bench.runner import Bench, Settings
@@ -102,7 +108,7 @@ def run(
     settings = Settings(limit_questions, seed, timed, words, limit_pictures)
     done: list[Run | Skipped] = []
 
-    for address in models:
+    for address in models or default_models():
         encoder = open_encoder(address, device=device, threads=threads)
         bench = Bench(
             encoder,

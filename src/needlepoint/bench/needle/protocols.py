@@ -13,17 +13,19 @@ _RULES = {
     "instance": "image question for one object of one colour",
     "thing": "words for a small thing, relevant where a small one shows",
     "whole": "a caption of the whole picture, relevant wherever it is true",
+    "name": "the name of a thing, relevant wherever a thing of that name shows",
 }
 
 
 def protocols_of(folder: str | Path) -> list[Protocol]:
-    """The protocols of a generated set: ``instance``, and in crowds ``thing`` and ``whole``.
+    """The protocols of a generated set: ``instance``, and ``thing`` and ``whole`` or ``name``.
 
     Args:
         folder: a folder with ``truth.json``.
 
     Returns:
-        One protocol for each task that has questions, named ``needle-RECIPE/TASK``. Ids are the
+        One protocol for each task that has questions, named ``needle-RECIPE/TASK``; ``name`` asks
+        with bare names where a set came without words. Ids are the
         files of the pictures; ``boxes`` hold the things asked for, in pixels. Image questions ask
         with the cut-out where there is one.
 
@@ -38,6 +40,8 @@ def protocols_of(folder: str | Path) -> list[Protocol]:
             for number, row in enumerate(truth.queries)
         ]
     }
+    if not truth.questions:
+        tasks["name"] = _names(truth)
     for row in truth.questions:
         rows = tasks.setdefault(row.task, [])
         rows.append(_words(len(rows), row))
@@ -80,6 +84,25 @@ def _instance(truth: Truth, number: int, row: SceneQuery, family: str) -> Questi
     )
 
 
+def _names(truth: Truth) -> list[Question]:
+    """One question for each name that image questions are about, where no words were generated."""
+    least = float(truth.options.get("min_visible", 0.5))
+    asked = sorted({row.name for row in truth.queries})
+    found: dict[str, dict[str, tuple[Box, ...]]] = {name: {} for name in asked}
+    for picture in truth.pictures:
+        for placed in picture.objects:
+            if placed.name in found and placed.visible_fraction >= least:
+                boxes = found[placed.name]
+                boxes[picture.file] = (*boxes.get(picture.file, ()), placed.box)
+    return [
+        Question(
+            id=f"name-{number:04d}", relevant=frozenset(boxes), text=name, boxes=boxes, group=name
+        )
+        for number, (name, boxes) in enumerate(found.items())
+        if boxes
+    ]
+
+
 def _words(number: int, row: TextQuestion) -> Question:
     mark = "-new" if row.held_out else ""
     return Question(
@@ -109,7 +132,7 @@ def _notes(truth: Truth, task: str, questions: Iterable[Question]) -> tuple[str,
     ]
     if task == "instance":
         notes.append("asked with the cut-out picture, transparent around the thing")
-    else:
+    elif task != "name":
         new = sum(row.id.endswith("-new") for row in rows)
         notes.append(
             f"{new} questions (ids end in -new) name a word and colour that training scenes "
