@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from needlepoint.bench.suite import SUITES
+
 Row = dict[str, str]
 SETS = ("crowd-2d", "crowd-3d")
-GATED = ("whole", "lare", "lare+csls", "whole+csls")
+ORDER = [line.method for line in SUITES["fine-grained-full"].lines]
 
 
 def _of(rows: Sequence[Row], encoder: str, task: str, split: str = "test") -> dict[str, list[Row]]:
-    """Rows of a task by method line, in the order they were run; one row for each set."""
+    """Rows of a task by method line, in the order of the suite; one row for each set."""
     found: dict[str, list[Row]] = {}
-    for line in dict.fromkeys(row["method"] for row in rows):
+    lines = {row["method"] for row in rows}
+    known = [line for line in dict.fromkeys(ORDER) if line in lines]
+    for line in [*known, *sorted(lines.difference(known))]:
         some = [
             row
             for one in SETS
