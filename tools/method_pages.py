@@ -8,6 +8,7 @@ from pathlib import Path
 from needlepoint.methods.card import MethodCard, find_method, how_to, list_methods
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "methods"
+PICTURES = FOLDER.parent / "pictures"
 
 
 def page(card: MethodCard) -> str:
@@ -27,6 +28,15 @@ def page(card: MethodCard) -> str:
         "passes": card.passes,
     }
     lines += ["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in facts.items()), ""]
+    if (PICTURES / f"{card.name}.jpg").is_file():
+        lines += [
+            f"![{card.title}: a right answer that whole-picture search misses]"
+            f"(../pictures/{card.name}.jpg)",
+            "",
+            "*Its best moment in the bench, chosen and drawn by `tools/method_pictures.py`; for the "
+            "average see [the four-way test](../results/fine-grained.md).*",
+            "",
+        ]
     if card.parameters:
         lines += ["## Parameters", ""]
         lines += [f"- `{key}`: {value}" for key, value in card.parameters.items()]

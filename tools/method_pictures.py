@@ -1,11 +1,12 @@
-"""Draw docs/pictures/METHOD.png: a question a method answers and whole-picture search misses.
+"""Draw docs/pictures/METHOD.jpg: a question a method answers and whole-picture search misses.
 
     needlepoint bench run --suite fine-grained --data SCENES --model … --out RUNS
     python tools/method_pictures.py RUNS lare calibclip mao dense-text
 
-Of all questions of the runs on test data, the one is drawn whose first right picture the method
-ranks first while the whole picture ranks it lowest; between equals, the one in which the answering
-box lies in the thing. What is drawn is thus the method's best moment, not its average.
+Of all questions of the runs on test data, the one is drawn whose right picture the method ranks
+first while the whole picture ranks it lowest: among questions for a thing before those for a whole
+scene, and among those whose answering box lies in the thing before others. What is drawn is thus
+the method's best moment, not its average.
 """
 
 from __future__ import annotations
@@ -41,16 +42,18 @@ def main(runs: Path, methods: tuple[str, ...]) -> None:
                 f"no run of {line} on test data puts a right picture first that whole misses"
             )
         _, whole, run, number = best
-        target = PICTURES / f"{line.partition(':')[0].partition('+')[0]}.png"
-        _draw(whole, run, number).save(target, optimize=True)
+        target = PICTURES / f"{line.partition(':')[0].partition('+')[0]}.jpg"
+        _draw(whole, run, number).save(target, quality=88)
         asked = _question(run, number)
         click.echo(
-            f"{target.name}: {run.name}, {run.encoder['address']}: {asked.get('text') or asked}; "
+            f"{target.name}: {run.name}, {run.encoder['title']}: {asked['text'] or asked['file']}; "
             f"whole picture: rank {whole.answers[number].ranks[0]}"
         )
 
 
-def _moments(runs: Sequence[Run], line: str) -> list[tuple[tuple[int, int], Run, Run, int]]:
+def _moments(
+    runs: Sequence[Run], line: str
+) -> list[tuple[tuple[bool, bool, int, int], Run, Run, int]]:
     """(worth, run of the whole picture, run of the method, question) of all that qualify."""
     wholes = {
         (run.encoder["address"], run.key["protocol"], run.key["split"]): run
@@ -66,7 +69,9 @@ def _moments(runs: Sequence[Run], line: str) -> list[tuple[tuple[int, int], Run,
             if ours.ranks and ours.ranks[0] == 1 and theirs.ranks[0] > 1:
                 place = ours.places.get(ours.top[0][0])
                 inside = place is not None and _inside(place, run, number, ours)
-                found.append(((theirs.ranks[0] + 1000 * inside, -number), whole, run, number))
+                thing = not run.key["protocol"].endswith("/whole")
+                worth = (thing, inside, theirs.ranks[0], -number)
+                found.append((worth, whole, run, number))
     return found
 
 
@@ -77,7 +82,7 @@ def _question(run: Run, number: int) -> dict[str, Any]:
 
 def _true_boxes(run: Run, number: int, item: int) -> list[Box]:
     boxes = _question(run, number).get("boxes", {})
-    return [tuple(box) for box in boxes.get(run.gallery[item], [])]
+    return [tuple(box) for box in boxes.get(run.gallery[item].id, [])]
 
 
 def _inside(place: Box, run: Run, number: int, answer: Answer) -> bool:
@@ -98,14 +103,16 @@ def _draw(whole: Run, run: Run, number: int) -> Image.Image:
         thing.thumbnail((HEAD * 3, HEAD - 2))
         sheet.paste(thing, (110, 1), thing)
     rank = whole.answers[number].ranks[0]
+    ours = run.answers[number]
+    where = ", and where (amber)" if ours.places.get(ours.top[0][0]) else ""
     sides = (
         (whole, f"Whole picture: first answer. The right picture comes at rank {rank}."),
-        (run, f"{run.method}: first answer, and where (amber). The thing asked for is green."),
+        (run, f"{run.method}: first answer{where}. The thing asked for is green."),
     )
     for column, (one, told) in enumerate(sides):
         left = column * (TILE[0] + GAP)
         sheet.paste(_tile(one, number), (left, HEAD))
-        for row, part in enumerate(textwrap.wrap(told, 62)):
+        for row, part in enumerate(textwrap.wrap(told, 60)):
             draw.text((left + 4, HEAD + TILE[1] + 4 + 20 * row), part, INK, font)
     return sheet
 
@@ -113,7 +120,7 @@ def _draw(whole: Run, run: Run, number: int) -> Image.Image:
 def _tile(run: Run, number: int) -> Image.Image:
     """The first answer of a run with the box that answered and the true ones."""
     item = run.answers[number].top[0][0]
-    with Image.open(Path(run.protocol["folder"]) / run.gallery[item]) as opened:
+    with Image.open(Path(run.protocol["folder"]) / run.gallery[item].file) as opened:
         image = opened.convert("RGB")
     tile = image.resize(TILE, Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(tile)
