@@ -33,8 +33,8 @@ def page(card: MethodCard) -> str:
             f"![{card.title}: a right answer that whole-picture search misses]"
             f"(../pictures/{card.name}.jpg)",
             "",
-            "*Its best moment in the bench, chosen and drawn by `tools/method_pictures.py`; for the "
-            "average see [the four-way test](../results/fine-grained.md).*",
+            "*Its best moment in the bench, drawn by `tools/method_pictures.py`; for the average "
+            "see [the four-way test](../results/fine-grained.md).*",
             "",
         ]
     if card.parameters:
