@@ -1,7 +1,7 @@
 """Take the figures of `needlepoint bench run --suite fine-grained` into benchmarks/results.
 
     needlepoint bench run --suite fine-grained --data SCENES --model ADDRESS … --out RUNS
-    python benchmarks/fine_grained.py RUNS --name compact=ADDRESS
+    python benchmarks/fine_grained.py RUNS … --name compact=ADDRESS
     python benchmarks/pages.py
 
 ``--name`` writes a short name for an encoder in place of the address it was opened by.
@@ -18,13 +18,17 @@ from common import write_rows
 
 
 @click.command(help=__doc__)
-@click.argument("runs", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument(
+    "runs", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
 @click.option("--name", "names", multiple=True, metavar="SHORT=ADDRESS")
-def main(runs: Path, names: tuple[str, ...]) -> None:
+def main(runs: tuple[Path, ...], names: tuple[str, ...]) -> None:
     """Write results/fine-grained-HARDWARE.csv from the summary of the runs."""
     short = {address: name for name, _, address in (one.partition("=") for one in names)}
-    with (runs / "summary.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = []
+    for folder in runs:
+        with (folder / "summary.csv").open(encoding="utf-8") as file:
+            rows += csv.DictReader(file)
     for row in rows:
         row["encoder"] = short.get(row["encoder"], row["encoder"])
         del row["recipe"]  # names files of the machine; the method line says the same

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from needlepoint.bench.suite import SUITES
 
 Row = dict[str, str]
+FULL = 300  # scenes of a whole set
 SETS = ("crowd-2d", "crowd-3d")
 ORDER = [line.method for line in SUITES["fine-grained-full"].lines]
 
@@ -24,6 +25,7 @@ def _of(rows: Sequence[Row], encoder: str, task: str, split: str = "test") -> di
             if (row["encoder"], row["protocol"], row["split"], row["method"])
             == (encoder, f"needle-{one}/{task}", split, line)
             and row.get("mAP")
+            and int(row["pictures"]) == FULL
         ]
         if some:
             found[line] = some
@@ -68,6 +70,20 @@ def methods(rows: Sequence[Row], encoder: str, task: str, split: str) -> list[li
     for kind in ("2-D", "3-D"):
         head += [f"{kind} mAP (95 %)", "R@1", "R@5", "R@10", "box"]
     return [[*head, "passes", "work", "bytes", "cpu ms"], *_lines(rows, encoder, task, split)]
+
+
+def few(rows: Sequence[Row], encoder: str) -> list[list[str]]:
+    """Head and lines: pictures of things asked of a part of the 2-D scenes, for what is dear."""
+    head = ["method line", "pictures", "mAP (95 %)", "R@1", "R@5", "R@10", "vectors", "cpu ms"]
+    lines = []
+    for row in rows:
+        small = int(row["pictures"] or 0) < FULL
+        if small and row["encoder"] == encoder and row["protocol"].endswith("/instance"):
+            cells = [f"`{row['method']}`", row["pictures"], _spread(row, "mAP")]
+            cells += [_share(row[k]) for k in ("R@1", "R@5", "R@10")]
+            kept = max(1.0, float(row["regions"]) + (not row["method"].startswith("mao")))
+            lines.append([*cells, f"{kept:.1f}", f"{float(row['describe_cpu_ms']):.0f}"])
+    return [head, *lines]
 
 
 def gates(rows: Sequence[Row], encoder: str, split: str) -> list[list[str]]:

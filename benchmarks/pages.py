@@ -303,6 +303,7 @@ TABLES: dict[str, tuple[str, Callable[[list[Row]], str]]] = (
         for split in ("dev", "test")
     }
 )
+TABLES["fine few"] = ("fine-grained", lambda rows: ready(fine.few(rows, "compact")))
 
 
 @click.command(help=__doc__)
