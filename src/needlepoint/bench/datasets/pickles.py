@@ -11,7 +11,8 @@ import math
 import pickle
 import zipfile
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,25 +42,12 @@ def load_torch(path: Path) -> Any:
     Raises:
         UsageError: no such file, another format, or content that is not plain data.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            name = next((n for n in archive.namelist() if n.endswith("/data.pkl")), None)
-            if name is None:
-                raise UsageError(f"{path} is a zip file, but torch.save did not write it.")
-            root = name.removesuffix("data.pkl")
-            return _settled(_Plain(io.BytesIO(archive.read(name)), path, archive, root).load())
-    except zipfile.BadZipFile:
-        raise UsageError(
-            f"{path} is not a file of torch.save in the format since torch 1.6. Load it with a "
-            "torch you trust it to, and save it again."
-        ) from None
-    except UsageError:
-        raise
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # a damaged file can fail anywhere in zipfile, pickle or numpy
-        told = f"{type(error).__name__}: {error}"
-        raise UsageError(f"{path} is damaged or holds more than plain data ({told})") from None
+    with _damage_told(path), zipfile.ZipFile(path) as archive:
+        name = next((n for n in archive.namelist() if n.endswith("/data.pkl")), None)
+        if name is None:
+            raise UsageError(f"{path} is a zip file, but torch.save did not write it.")
+        root = name.removesuffix("data.pkl")
+        return _settled(_Plain(io.BytesIO(archive.read(name)), path, archive, root).load())
 
 
 def load_objects(path: Path) -> list[Any]:
@@ -68,28 +56,39 @@ def load_objects(path: Path) -> list[Any]:
     Raises:
         UsageError: as ``load_torch``.
     """
+    with _damage_told(path), path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        _, _, dtype = read(file)
+        if not dtype.hasobject:
+            raise UsageError(f"{path} holds {dtype} numbers, not a list of objects.")
+        held = _settled(_Plain(file, path).load())
+    if not isinstance(held, list):
+        raise UsageError(f"{path} holds {type(held).__name__}, not a list of objects.")
+    return held
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Whatever goes wrong while a file is read becomes a ``UsageError`` that names it."""
     try:
-        with path.open("rb") as file:
-            version = np.lib.format.read_magic(file)
-            read = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
-            _, _, dtype = read(file)
-            if not dtype.hasobject:
-                raise UsageError(f"{path} holds {dtype} numbers, not a list of objects.")
-            held = _settled(_Plain(file, path).load())
+        yield
     except UsageError:
         raise
+    except zipfile.BadZipFile:
+        raise UsageError(
+            f"{path} is not a file of torch.save in the format since torch 1.6. Load it with a "
+            "torch you trust it to, and save it again."
+        ) from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # a damaged file can fail anywhere in zipfile, pickle or numpy
         told = f"{type(error).__name__}: {error}"
         raise UsageError(f"{path} is damaged or holds more than plain data ({told})") from None
-    if not isinstance(held, list):
-        raise UsageError(f"{path} holds {type(held).__name__}, not a list of objects.")
-    return held
 
 
 class _Plain(pickle.Unpickler):
