@@ -19,6 +19,7 @@ import math
 import os
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
@@ -29,6 +30,8 @@ from needlepoint.errors import UsageError, pointed
 from needlepoint.picture import Box, Pixels
 
 PartKind = Literal["text", "picture", "item"]
+Exists = Callable[[str], bool]
+"""Whether there is a file at a path, as far as a question may know."""
 
 MAX_WEIGHT = 1000.0
 PICTURE_ENDINGS = frozenset(
@@ -167,18 +170,22 @@ class Query:
         return f"{first}{self.parts[0]}{rest}"
 
     @classmethod
-    def parse(cls, text: str) -> Query:
+    def parse(cls, text: str, *, files: bool = True) -> Query:
         """Read a question. Raises UsageError that shows the position of what is wrong.
+
+        ``files`` lets a picture's name have spaces where such a file is there; False reads the
+        text alone, as a server must for people who may not know what files it has.
 
         >>> [(p.kind, p.value, p.weight) for p in Query.parse("2:beach - t-shirt").parts]
         [('text', 'beach', 2.0), ('text', 't-shirt', -1.0)]
         """
         if not text.strip():
             raise UsageError("the question is empty; give words, a picture (./photo.jpg) or @id")
-        simple = _existing(text.strip()) or _plain(text.strip())
+        exists = _is_file if files else _no_file
+        simple = _existing(text.strip(), exists) or _plain(text.strip())
         if simple is not None:
             return cls((simple,), text)
-        parts = _parse(text)
+        parts = _parse(text, exists)
         if all(part.weight < 0 for part in parts):
             raise pointed(
                 "a question needs at least one part to look for; all parts push away", text, 0
@@ -252,12 +259,16 @@ def _is_file(path: str) -> bool:
         return False
 
 
-def _existing(text: str) -> Part | None:
+def _no_file(path: str) -> bool:
+    return False
+
+
+def _existing(text: str, exists: Exists) -> Part | None:
     """The whole text as one picture file, even with spaces or operators in its name."""
-    if (_has_ending(text) or _EXPLICIT.match(text)) and _is_file(text):
+    if (_has_ending(text) or _EXPLICIT.match(text)) and exists(text):
         return Part("picture", text)
     path, fragment, box = text.rpartition(_FRAGMENT)
-    if fragment and (_has_ending(path) or _EXPLICIT.match(path)) and _is_file(path):
+    if fragment and (_has_ending(path) or _EXPLICIT.match(path)) and exists(path):
         numbers, percent = _fragment(_FRAGMENT + box, text, len(path))
         return Part("picture", path, box=numbers, box_percent=percent)
     return None
@@ -296,7 +307,7 @@ def _parser() -> Any:
     return Lark(_GRAMMAR, start="question", parser="lalr", maybe_placeholders=True)
 
 
-def _parse(text: str) -> tuple[Part, ...]:
+def _parse(text: str, exists: Exists) -> tuple[Part, ...]:
     from lark.exceptions import UnexpectedInput
 
     try:
@@ -307,7 +318,8 @@ def _parse(text: str) -> tuple[Part, ...]:
     signs = [-1.0 if lead is not None and "-" in lead else 1.0]
     signs += [-1.0 if "-" in operator else 1.0 for operator in rest[::2]]
     return tuple(
-        _part(node, sign, text) for node, sign in zip([first, *rest[1::2]], signs, strict=True)
+        _part(node, sign, text, exists)
+        for node, sign in zip([first, *rest[1::2]], signs, strict=True)
     )
 
 
@@ -323,7 +335,7 @@ def _explain(text: str, error: Any) -> UsageError:
     return pointed("put ' + ' or ' - ' between two parts of a question", text, position)
 
 
-def _part(node: Any, sign: float, text: str) -> Part:
+def _part(node: Any, sign: float, text: str, exists: Exists) -> Part:
     weight_token, thing = node.children
     weight = sign
     if weight_token is not None:
@@ -345,14 +357,14 @@ def _part(node: Any, sign: float, text: str) -> Part:
         kind, value = "item", str(int(token[1:]))
     elif thing.data == "quoted":
         escape, token, piece = thing.children
-        kind, value, fragment = _kind(_unquote(token), escape, quoted=True)
+        kind, value, fragment = _kind(_unquote(token), escape, exists, quoted=True)
         if piece is not None and kind == "text":
             raise pointed("words cannot have a piece; only pictures can", text, piece.start_pos)
     else:
         escape, token = thing.children
         piece = None
-        _refuse_mixture(token, escape, text)
-        kind, value, fragment = _kind(str(token), escape, quoted=False)
+        _refuse_mixture(token, escape, text, exists)
+        kind, value, fragment = _kind(str(token), escape, exists, quoted=False)
     if not value.strip():
         raise pointed("the words between the quotes are missing", text, token.start_pos)
     if piece is not None:
@@ -363,7 +375,9 @@ def _part(node: Any, sign: float, text: str) -> Part:
     return Part(kind, value, weight, box, percent)
 
 
-def _kind(value: str, escape: str | None, *, quoted: bool) -> tuple[PartKind, str, str | None]:
+def _kind(
+    value: str, escape: str | None, exists: Exists, *, quoted: bool
+) -> tuple[PartKind, str, str | None]:
     """What a chunk of text is: its kind, its value and the fragment cut from it."""
     if escape == "text:":
         return "text", value, None
@@ -373,16 +387,16 @@ def _kind(value: str, escape: str | None, *, quoted: bool) -> tuple[PartKind, st
     path, fragment = (path, mark + piece) if mark else (value, None)
     explicit = escape == "img:" or _URL.match(path) or _EXPLICIT.match(path)
     one_word = not any(map(str.isspace, path))
-    if explicit or (_has_ending(path) and (one_word or _is_file(path))):
+    if explicit or (_has_ending(path) and (one_word or exists(path))):
         return "picture", path, fragment
     return "text", value, None
 
 
-def _refuse_mixture(token: Any, escape: str | None, text: str) -> None:
+def _refuse_mixture(token: Any, escape: str | None, text: str, exists: Exists) -> None:
     """Words and a picture side by side without an operator are a mistake, never words."""
     if escape is not None or not any(map(str.isspace, token)):
         return
-    if _EXPLICIT.match(token) and _is_file(token.rpartition(_FRAGMENT)[0] or str(token)):
+    if _EXPLICIT.match(token) and exists(token.rpartition(_FRAGMENT)[0] or str(token)):
         return
     for match in re.finditer(r"\S+", token):
         word = match.group()

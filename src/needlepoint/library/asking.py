@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -90,6 +90,31 @@ class Asker:
         again = _in_order_by(ready)
         probes, fused = weigh(ready)
         clock.lap("encode")
+        return self._answer(query, options, ready, probes, fused, again, clock)
+
+    def probes(self, query: Query, options: Options) -> list[Probe]:
+        """The parts of a question made ready, one probe each."""
+        return weigh([self._prepare(part, options) for part in query.parts])[0]
+
+    def ask_probes(self, query: Query, probes: Sequence[Probe], options: Options) -> Results:
+        """The best pictures for probes that something else has made of a question.
+
+        Their scores have no calibration: hits neither match nor fail to.
+        """
+        spaces = {space.id: space for space in self._store.spaces()}
+        ready = [Ready(p, spaces[p.space], options.method or "", None) for p in probes]
+        return self._answer(query, options, ready, list(probes), True, None, Clock())
+
+    def _answer(
+        self,
+        query: Query,
+        options: Options,
+        ready: list[Ready],
+        probes: list[Probe],
+        fused: bool,
+        again: Asked | None,
+        clock: Clock,
+    ) -> Results:
         within = self._within(options)
         clock.lap("filter")
         many = max(options.k + len(options.without), again.shortlist if again else 0)

@@ -16,9 +16,11 @@ from needlepoint.encoders.address import known_models, parse
 from needlepoint.errors import UsageError
 from needlepoint.intake.watch import watch
 from needlepoint.library.asking import Asker, Options
+from needlepoint.library.conversation import Conversation
 from needlepoint.library.indexing import Indexer, IndexReport, Progress
 from needlepoint.library.plans import plan_describer, plan_spaces, remember
 from needlepoint.library.roster import BUILTIN, Asks, Roster, method_of
+from needlepoint.methods.dialogue import Helpers
 from needlepoint.picture import Box
 from needlepoint.query import Part, Query
 from needlepoint.regions.heat import Heat
@@ -243,6 +245,31 @@ class Library:
         query = Query((Part("item", str(number), box=box),), f"@{number}")
         options = Options(k, where, min_score, _canonical(model), method, without=(number,))
         return self._asker.ask(query, options)
+
+    def converse(
+        self,
+        *,
+        method: str = "feedback",
+        helpers: Helpers | None = None,
+        k: int = 20,
+        where: str | None = None,
+        model: str | None = None,
+    ) -> Conversation:
+        """Begin a conversation: search that is refined turn by turn, with words and marks.
+
+        Args:
+            method: an interactive method, ``NAME`` or ``NAME:option=value,…``.
+            helpers: outside models that the method may use.
+            k: hits in each answer.
+            where: filter over facts, for all turns.
+            model: ask only this indexed encoder.
+
+        Raises:
+            UsageError: no such method, or one that does not converse.
+            ModelUnavailable: the method needs an outside model that is not configured.
+        """
+        options = Options(k, where, None, _canonical(model))
+        return Conversation(self._store, self._asker, method, helpers or Helpers(), options)
 
     def heat(self, number: int, query: Any, *, model: str | None = None) -> Heat:
         """Where in one picture the answer to a question lies: every window, not only the kept ones.

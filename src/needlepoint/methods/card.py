@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 from typing import Any, Literal, Protocol
 
 from needlepoint.errors import UsageError
+from needlepoint.methods.dialogue import Dialogue, Helpers
 from needlepoint.methods.options import without
 from needlepoint.parts import Encoder, EncoderCard, Floats
 from needlepoint.regions.describe import Describer, PolicyDescriber
@@ -84,7 +85,8 @@ class Method:
     the region policies of ``index --regions`` serve; ``fusion`` tells how whole and regions make a
     score, for an encoder and the options; ``asks`` is None where the text tower alone serves.
     ``when_asked`` names the options that change no vector: a question may give them another value
-    than the library was indexed with.
+    than the library was indexed with. ``dialogue`` makes an interactive method at work from its
+    options and the outside models there are.
     """
 
     card: MethodCard
@@ -92,6 +94,7 @@ class Method:
     fusion: Callable[[str, EncoderCard], Fusion] = lambda options, card: BEST
     asks: Asks | None = None
     when_asked: tuple[str, ...] = ()
+    dialogue: Callable[[str, Helpers], Dialogue] | None = None
 
 
 _METHODS: dict[str, Method] = {}
