@@ -27,6 +27,7 @@ VERBS = {
     "search": ("search", "Find pictures and the place in each."),
     "similar": ("search", "Find pictures like one of the library."),
     "heat": ("heat", "Draw where in a picture a question is answered."),
+    "serve": ("serve", "Open the page and the API on this machine."),
     "watch": ("index", "Index folders and follow their changes."),
     "info": ("info", "Show what the library holds."),
     "models": ("models", "List, choose and fetch encoders."),

@@ -1,4 +1,4 @@
-"""Models that converse: the one protocol behind which language and picture-language models stand."""
+"""Models that converse: one protocol for language and picture-language models."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Needlepoint inside other tools: one optional module for each, against the real package."""

@@ -1,0 +1,81 @@
+"""Every answer that is not a success: problem details of RFC 9457."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from needlepoint.errors import (
+    LibraryBusy,
+    LibraryError,
+    ModelUnavailable,
+    NeedlepointError,
+    PictureError,
+)
+
+MEDIA = "application/problem+json"
+
+_STATUS: tuple[tuple[type[NeedlepointError], int], ...] = (
+    (LibraryBusy, 409),
+    (LibraryError, 503),
+    (ModelUnavailable, 503),
+    (PictureError, 422),
+    (NeedlepointError, 400),
+)
+
+
+class Problem(Exception):
+    """A refusal with a status, a slug that programs can compare, and a sentence for people."""
+
+    def __init__(self, status: int, slug: str, detail: str, **more: Any) -> None:
+        super().__init__(detail)
+        self.status, self.slug, self.detail, self.more = status, slug, detail, more
+
+
+def problem(status: int, slug: str, detail: str, instance: str, **more: Any) -> JSONResponse:
+    """The response."""
+    body = {
+        "type": f"urn:needlepoint:{slug}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+        **more,
+    }
+    return JSONResponse(body, status, media_type=MEDIA)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of an app with a problem."""
+
+    async def own(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, Problem)
+        return problem(error.status, error.slug, error.detail, request.url.path, **error.more)
+
+    async def known(request: Request, error: Exception) -> JSONResponse:
+        status = next(code for kind, code in _STATUS if isinstance(error, kind))
+        slug = type(error).__name__.removesuffix("Error").lower()
+        return problem(status, slug, str(error), request.url.path)
+
+    async def http(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        slug = HTTPStatus(error.status_code).name.lower().replace("_", "-")
+        return problem(error.status_code, slug, str(error.detail), request.url.path)
+
+    async def invalid(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        told = [
+            {"at": ".".join(map(str, one["loc"])), "problem": one["msg"]} for one in error.errors()
+        ]
+        detail = "; ".join(f"{one['at']}: {one['problem']}" for one in told)
+        return problem(422, "invalid", detail, request.url.path, errors=told)
+
+    app.add_exception_handler(Problem, own)
+    app.add_exception_handler(NeedlepointError, known)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(RequestValidationError, invalid)

@@ -1,0 +1,1 @@
+"""The addresses the server answers; one file a concern, each with a ``router``."""

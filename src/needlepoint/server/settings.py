@@ -1,0 +1,39 @@
+"""How a server is run: where it listens, who may ask, and what a request may cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Settings of one server.
+
+    ``token`` is required of every request when it is set, and must be set when ``host`` is not
+    this machine alone. ``hosts`` are names under which requests may arrive (against DNS
+    rebinding). Sizes are bytes, times seconds.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8417
+    token: str | None = None
+    hosts: tuple[str, ...] = field(default=LOOPBACK)
+    read_only: bool = False
+    index_below: tuple[str, ...] = ()
+    """Folders that may be indexed besides those the library has."""
+    upload_bytes: int = 64 * 2**20
+    upload_pixels: int = 100_000_000
+    upload_seconds: float = 20.0
+    uploads_kept: int = 64
+    waiting: int = 64
+    """Questions that may wait; more are turned away with 429."""
+    answer_seconds: float = 30.0
+    idle_seconds: float = 600.0
+    """After so long without a question, models are let go."""
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine can connect."""
+        return self.host in LOOPBACK
