@@ -25,11 +25,12 @@ lint: $(TEST_ENV)/ready
 	$(TEST_ENV)/bin/mypy
 	$(TEST_ENV)/bin/lint-imports
 
-$(TEST_ENV)/ready: requirements/base.txt requirements/test.txt requirements/test-nodeps.txt pyproject.toml tests/encoders/torchvision_stub.py
+$(TEST_ENV)/ready: requirements/base.txt requirements/test.txt requirements/test-nodeps.txt pyproject.toml tests/encoders/torchvision_stub.py tests/e2e/install_chromium.py
 	$(PYTHON) -m venv $(TEST_ENV)
 	$(TEST_ENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/base.txt -r requirements/test.txt
 	$(TEST_ENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/test-nodeps.txt
 	$(TEST_ENV)/bin/python tests/encoders/torchvision_stub.py
+	$(TEST_ENV)/bin/python tests/e2e/install_chromium.py
 	$(TEST_ENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
