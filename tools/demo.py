@@ -69,6 +69,8 @@ def main() -> None:
     show(f"\nDone in {time.monotonic() - started:.0f} s. Contact sheets, boxes drawn:")
     for name, _, file in pages:
         show(f"  {name:8} {out / file}")
+    opened = " ".join(command(library, "serve", "--open"))
+    show(f"\nTo search with the mouse, open the page:\n  {opened}")
 
 
 if __name__ == "__main__":

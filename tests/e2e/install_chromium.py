@@ -28,11 +28,16 @@ def main() -> None:
             file=sys.stderr,
         )
         return
-    quiet = {"check": True, "stdout": subprocess.DEVNULL}
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "update", "-qq"], env=environment, **quiet)
     install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
-    subprocess.run([*install, "chromium", "fonts-dejavu-core"], env=environment, **quiet)
+    for command in (
+        ["apt-get", "update", "-qq"],
+        [*install, "chromium", "fonts-dejavu-core"],
+    ):
+        done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
+        if done.returncode:
+            print(f"{' '.join(command)} failed: the page cannot be tested", file=sys.stderr)
+            return
 
 
 if __name__ == "__main__":
