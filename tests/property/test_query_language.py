@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from needlepoint.errors import UsageError
-from needlepoint.query import Part, Query, _parse, _plain
+from needlepoint.query import Part, Query
+from needlepoint.query_reading import _no_file, _parse, _plain
 
 # every character, lone surrogates (undecodable bytes of names) included
 anything = st.text(st.characters(), min_size=1, max_size=20).filter(lambda s: bool(s.strip()))
@@ -66,4 +67,4 @@ plainish = st.text(st.sampled_from("ab1_é .-/~:'+#@"), min_size=1, max_size=12)
 def test_the_short_way_means_what_the_parser_means(text: str) -> None:
     part = _plain(text)
     if part is not None:
-        assert _parse(text) == (part,)
+        assert _parse(text, _no_file) == (part,)
