@@ -9,6 +9,7 @@
     keywords = beach or 'sea' in keywords        one of the keywords is exactly this
     size > 2MB and near(48.1, 11.5, 20)          within 20 km of a latitude and longitude
     has(gps) and rating is not null              what is known
+    id in (3, 12) or id between 20 and 40        these pictures, by their numbers
 
 Logic is that of SQL: a comparison with something unknown is unknown, ``not`` of unknown is
 unknown, and only what is true is found. Keywords are never unknown, only empty.
@@ -42,7 +43,7 @@ from needlepoint.where_terms import (
 )
 
 TEXTS = ("path", "folder", "name", "format", "orientation", "camera", "lens")
-NUMBERS = ("width", "height", "size", "year", "month", "day", "lat", "lon", "rating")
+NUMBERS = ("id", "width", "height", "size", "year", "month", "day", "lat", "lon", "rating")
 DATES = ("date", "taken")
 FIELDS = (*TEXTS, *NUMBERS, *DATES, "keywords")
 MAX_LENGTH, MAX_VALUES, MAX_DEPTH = 4000, 300, 50
