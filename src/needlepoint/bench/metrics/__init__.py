@@ -48,6 +48,13 @@ from needlepoint.bench.metrics.ranking import (
     rank_by_score,
     recall_at_k,
 )
+from needlepoint.bench.metrics.rounds import (
+    best_rank_integral,
+    reciprocal_ranks,
+    round_hits,
+    round_recall,
+    target_ranks,
+)
 
 __all__ = [
     "Interval",
@@ -56,6 +63,7 @@ __all__ = [
     "average_precision_found",
     "average_precision_ties",
     "average_precision_trapezoid",
+    "best_rank_integral",
     "bootstrap_interval",
     "box_hit_rate",
     "centre_inside",
@@ -69,4 +77,8 @@ __all__ = [
     "paired_bootstrap",
     "rank_by_score",
     "recall_at_k",
+    "reciprocal_ranks",
+    "round_hits",
+    "round_recall",
+    "target_ranks",
 ]
