@@ -25,6 +25,7 @@ from needlepoint.picture import Box
 from needlepoint.query import Part, Query
 from needlepoint.regions.heat import Heat
 from needlepoint.results import Results
+from needlepoint.store.fence import FencedStore
 from needlepoint.store.sqlite import SqliteStore
 
 Source = str | os.PathLike[str]
@@ -51,9 +52,9 @@ class Library:
         ...     library.search("a red bicycle", k=5).show()
     """
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: SqliteStore, roster: Roster | None = None) -> None:
         self._store = store
-        self._roster = Roster(store)
+        self._roster = roster or Roster(store)
         self._asker = Asker(store, self._roster, _words_model)
         self.path = Path(store.folder)
 
@@ -286,6 +287,24 @@ class Library:
             PictureError: the picture has to be read and cannot be.
         """
         return self._asker.heat(number, Query.coerce(query), _canonical(model))
+
+    def within(self, folders: Sequence[Source]) -> Library:
+        """This library as if it held nothing but the pictures below some folders.
+
+        It reads through this one, which must stay open and is the one to close.
+
+        Args:
+            folders: folders (or single pictures); those that hold nothing of the library add
+                nothing.
+        """
+        fenced = FencedStore(self._store, [os.path.expanduser(one) for one in folders])
+        return Library(fenced, self._roster.beside(fenced))
+
+    def at(self, path: Source) -> int | None:
+        """The id of the picture at a path, also one reached by a link; None if there is none."""
+        given = os.path.expanduser(os.fspath(path))
+        number = self._store.at(os.path.abspath(given))
+        return self._store.at(os.path.realpath(given)) if number is None else number
 
     def picture(self, number: int) -> dict[str, Any]:
         """Path, facts and state of one library item.

@@ -26,6 +26,12 @@ class Roster:
         self._store = store
         self._open: dict[str, Encoder] = {}
 
+    def beside(self, store: SqliteStore) -> Roster:
+        """The same encoders, opened once for both, for another view of the library."""
+        other = Roster(store)
+        other._open = self._open
+        return other
+
     def open(self, address: str) -> Encoder:
         """The encoder at an address, loaded once."""
         if address not in self._open:

@@ -74,6 +74,20 @@ class Catalogue(Database):
                     found[picture] = (file, facts)
         return found
 
+    def at(self, path: str) -> int | None:
+        """Id of the picture at an absolute path, not gone; None where there is none."""
+        for root, (folder, _) in self.roots().items():
+            if not (path + os.sep).startswith(folder.rstrip(os.sep) + os.sep):
+                continue
+            with self._reading() as db:
+                row = db.execute(
+                    "SELECT id FROM pictures WHERE root = ? AND raw = ? AND NOT gone",
+                    (root, raw_path(os.path.relpath(path, folder))),
+                ).fetchone()
+            if row is not None:
+                return int(row[0])
+        return None
+
     def states(self, ids: Iterable[int]) -> dict[int, str]:
         """``present``, ``offline`` or ``gone`` for each picture that exists."""
         found = {}

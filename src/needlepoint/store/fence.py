@@ -1,0 +1,151 @@
+"""A library as seen from inside some folders: pictures elsewhere are not there at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from needlepoint.picture import Facts
+from needlepoint.store.base import FileRecord, Ids, Probe, StoreHits, VectorRow
+from needlepoint.store.sqlite import SqliteStore
+
+
+class FencedStore(SqliteStore):
+    """The same store, read only, of which nothing outside the folders can be found or told.
+
+    It shares the connection and the caches of the store it is made of, which must stay open.
+    What is inside is settled when it is first asked. Paths are compared byte by byte, once as
+    they are written and once with links resolved.
+    """
+
+    def __init__(self, store: SqliteStore, folders: Sequence[str | os.PathLike[str]]) -> None:
+        self.__dict__.update(store.__dict__)
+        self.writable = False
+        self._areas = _areas(super().roots(), folders)
+
+    @cached_property
+    def inside(self) -> Ids:
+        """Ids int64, ascending, of the pictures inside that are not gone."""
+        condition, values = self._condition()
+        return super().query_facts(condition, values)
+
+    def _condition(self) -> tuple[str, list[Any]]:
+        terms = ["0"]
+        values: list[Any] = []
+        for root, raw in self._areas:
+            if not raw:
+                terms.append("root = ?")
+                values.append(root)
+            else:
+                terms.append("(root = ? AND (raw = ? OR substr(raw, 1, ?) = ?))")
+                values += [root, raw, len(raw) + 1, raw + b"/"]
+        return " OR ".join(terms), values
+
+    def _only(self, ids: Iterable[int]) -> list[int]:
+        asked = np.fromiter((int(number) for number in ids), np.int64)
+        return [int(number) for number in asked[np.isin(asked, self.inside)]]
+
+    # -- what is told
+
+    def roots(self) -> dict[int, tuple[str, bool]]:
+        """The roots that reach inside."""
+        reached = {root for root, _ in self._areas}
+        return {number: told for number, told in super().roots().items() if number in reached}
+
+    def folders(self) -> list[str]:
+        """What of the library's roots lies inside, as absolute paths."""
+        roots = super().roots()
+        places = (os.path.join(roots[root][0], os.fsdecode(raw)) for root, raw in self._areas)
+        return sorted({place.rstrip(os.sep) or os.sep for place in places})
+
+    def facts(self, ids: Iterable[int]) -> dict[int, tuple[FileRecord, Facts]]:
+        """As ever, of pictures inside."""
+        return super().facts(self._only(ids))
+
+    def states(self, ids: Iterable[int]) -> dict[int, str]:
+        """As ever, of pictures inside."""
+        return super().states(self._only(ids))
+
+    def query_facts(self, where: str, parameters: Sequence[Any]) -> Ids:
+        """As ever, of pictures inside."""
+        return np.intersect1d(super().query_facts(where, parameters), self.inside)
+
+    def at(self, path: str) -> int | None:
+        """As ever, of pictures inside."""
+        number = super().at(path)
+        return number if number is not None and self._only([number]) else None
+
+    def keywords(self) -> list[tuple[str, ...]]:
+        """As ever, of pictures inside."""
+        every = (facts.keywords for _, _, facts in self.scan())
+        return [words for words in every if words]
+
+    def scan(self) -> Iterator[tuple[int, FileRecord, Facts]]:
+        """As ever, of pictures inside."""
+        inside = set(self.inside.tolist())
+        return (row for row in super().scan() if row[0] in inside)
+
+    def fetch_vectors(self, ids: Sequence[int], space: int) -> dict[int, VectorRow]:
+        """As ever, of pictures inside."""
+        return super().fetch_vectors(self._only(ids), space)
+
+    def described(self, space: int) -> Ids:
+        """As ever, of pictures inside."""
+        return np.intersect1d(super().described(space), self.inside)
+
+    def get_blob(self, picture: int, kind: str) -> bytes | None:
+        """As ever, of pictures inside."""
+        return super().get_blob(picture, kind) if self._only([picture]) else None
+
+    def search(
+        self,
+        probes: Sequence[Probe],
+        k: int,
+        *,
+        within: Ids | None = None,
+        mode: str = "auto",
+    ) -> StoreHits:
+        """As ever, of pictures inside."""
+        within = self.inside if within is None else np.intersect1d(within, self.inside)
+        return super().search(probes, k, within=within, mode=mode)
+
+    def skipped(self) -> list[dict[str, Any]]:
+        """Nothing: files that could not be read are for who indexes."""
+        return []
+
+    def unfinished_job(self, kind: str) -> dict[str, Any] | None:
+        """Nothing: jobs are for who indexes."""
+        return None
+
+    def stats(self) -> dict[str, Any]:
+        """``pictures`` and, of each of the ``spaces``, what tells nothing of pictures outside."""
+        told = ("id", "name", "encoder", "recipe", "codec", "dim")
+        spaces = [{name: space[name] for name in told} for space in super().stats()["spaces"]]
+        return {"pictures": len(self.inside), "skipped": 0, "spaces": spaces}
+
+
+def _areas(
+    roots: dict[int, tuple[str, bool]], folders: Sequence[str | os.PathLike[str]]
+) -> list[tuple[int, bytes]]:
+    """Each root with the path below it that lies inside; an empty path is the whole root."""
+    areas: set[tuple[int, bytes]] = set()
+    for folder in [os.fspath(folder) for folder in folders]:
+        for root, (path, _) in roots.items():
+            for outer, inner in (
+                (os.path.abspath(folder), path),
+                (os.path.realpath(folder), os.path.realpath(path)),
+            ):
+                if _lies_in(inner, outer):
+                    areas.add((root, b""))
+                elif _lies_in(outer, inner):
+                    below = os.path.relpath(outer, inner).replace(os.sep, "/")
+                    areas.add((root, os.fsencode(below)))
+    return sorted(areas)
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    return (path + os.sep).startswith(folder.rstrip(os.sep) + os.sep)
