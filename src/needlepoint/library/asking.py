@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from needlepoint.errors import LibraryBusy, LibraryIncompatible, UsageError
+from needlepoint.errors import LibraryBusy, LibraryIncompatible, NoSuchItem, UsageError
 from needlepoint.intake.decode import decode
 from needlepoint.library.hits import (
     Clock,
@@ -39,7 +39,7 @@ from needlepoint.regions.question import QUESTION_SIDE, picture_vector
 from needlepoint.regions.recipe import Recipe, is_policy
 from needlepoint.results import Results
 from needlepoint.search.fusion import BEST, WHOLE, Fusion
-from needlepoint.store.base import Ids, Probe, Space
+from needlepoint.store.base import Ids, Probe, Space, StoreHits
 from needlepoint.store.sqlite import SqliteStore
 from needlepoint.where import compile_where
 
@@ -79,8 +79,7 @@ class Asker:
             LibraryIncompatible: the library was not indexed for this model or method.
             PictureError: a picture to ask with cannot be read.
         """
-        if options.k < 1:
-            raise UsageError(f"`k` must be a positive integer. Received: {options.k}.")
+        self.check(options)
         if isinstance(options.min_score, str) and options.min_score != "auto":
             raise UsageError(f"`min_score` is a number or auto. Received: {options.min_score!r}.")
         if options.corpus is not None:
@@ -92,9 +91,32 @@ class Asker:
         clock.lap("encode")
         return self._answer(query, options, ready, probes, fused, again, clock)
 
+    def check(self, options: Options) -> None:
+        """Refuse a number of hits or a filter that no question can have."""
+        if options.k < 1:
+            raise UsageError(f"`k` must be a positive integer. Received: {options.k}.")
+        if options.where is not None:
+            compile_where(options.where)
+
     def probes(self, query: Query, options: Options) -> list[Probe]:
         """The parts of a question made ready, one probe each."""
         return weigh([self._prepare(part, options) for part in query.parts])[0]
+
+    def background(self, probe: Probe) -> tuple[float, float] | None:
+        """Mean and spread of unrelated pictures' scores, where the probe's encoder knows them."""
+        space = next(space for space in self._store.spaces() if space.id == probe.space)
+        encoder = self._roster.open(space.encoder)
+        known = _calibration(encoder, space, None, probe.fusion)
+        return None if known is None else known.background(probe.vector)
+
+    def pictures(self, space: int, options: Options) -> Ids:
+        """Ids, ascending, of the pictures that a question asked in a space may find."""
+        ids, within = self._store.described(space), self._within(options)
+        return ids if within is None else np.intersect1d(ids, within)
+
+    def best(self, probes: Sequence[Probe], k: int, options: Options) -> StoreHits:
+        """What the store finds for probes, the filter of the options applied."""
+        return self._store.search(probes, k, within=self._within(options), mode=options.mode)
 
     def ask_probes(self, query: Query, probes: Sequence[Probe], options: Options) -> Results:
         """The best pictures for probes that something else has made of a question.
@@ -235,11 +257,11 @@ class Asker:
         """Absolute path of a library item.
 
         Raises:
-            UsageError: no such item.
+            NoSuchItem: no such item.
         """
         facts = self._store.facts([number])
         if number not in facts:
-            raise UsageError(f"@{number} is not a picture of this library.")
+            raise NoSuchItem(f"@{number} is not a picture of this library.")
         file = facts[number][0]
         return os.path.join(self._store.roots()[file.root][0], file.path)
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-import numpy as np
-
-from needlepoint.errors import UsageError
-from needlepoint.intake.decode import decode
+from needlepoint.errors import ModelUnavailable, UsageError
 from needlepoint.library.asking import Asker, Options
+from needlepoint.library.view import LibraryView
 from needlepoint.methods.card import find_method
-from needlepoint.methods.dialogue import Helpers, Mark, Turn
-from needlepoint.parts import Floats
-from needlepoint.picture import Pixels
+from needlepoint.methods.dialogue import Helpers, Mark, Turn, Understood
 from needlepoint.query import Part, Query
 from needlepoint.results import Results
-from needlepoint.store.base import Ids, Probe
 from needlepoint.store.sqlite import SqliteStore
+
+PLAIN = "feedback"
+"""The method that needs no model, and stands in when one fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +25,14 @@ class Reply:
     ``question`` is what the method asks the user next (or empty); ``understood`` is what it made
     of the turns, in words (or empty); ``moved`` maps ids of the hits to how many ranks they rose
     since the turn before (negative: fell), None where the picture is new among the hits.
+    ``picture`` is a JPEG that the method has made of the turns, or empty; it is no photograph.
     """
 
     results: Results
     question: str = ""
     understood: str = ""
     moved: dict[int, int | None] = field(default_factory=dict)
+    picture: bytes = b""
 
 
 class Conversation:
@@ -49,16 +49,18 @@ class Conversation:
         self, store: SqliteStore, asker: Asker, method: str, helpers: Helpers, options: Options
     ) -> None:
         name, _, told = method.partition(":")
-        found = find_method(name)
-        if found.dialogue is None:
+        found, plain = find_method(name), find_method(PLAIN)
+        if found.dialogue is None or plain.dialogue is None:
             raise UsageError(
                 f"`method` is {method}, which does not converse. Those that do: needlepoint "
                 "methods --task interactive."
             )
+        asker.check(options)
         self.method = method
         self.turns: list[Turn] = []
         self.replies: list[Reply] = []
         self._dialogue = found.dialogue(told, helpers)
+        self._plain = plain.dialogue("", helpers)
         self._asker, self._options = asker, options
         self._view = LibraryView(store, asker, options)
 
@@ -67,30 +69,73 @@ class Conversation:
         """What was asked last, and awaits an answer; empty when nothing was."""
         return self.replies[-1].question if self.replies else ""
 
-    def say(self, said: str = "", *, more: Sequence[Mark] = (), less: Sequence[Mark] = ()) -> Reply:
+    def read(self, said: str, *, files: bool = True) -> tuple[Part, ...]:
+        """What is said next, as parts of a question.
+
+        An answer to :attr:`question` is words, whatever signs are in it. After the first turn
+        all parts may push away, as in ``- people``.
+
+        Args:
+            said: not empty.
+            files: see ``Query.parse``.
+
+        Raises:
+            UsageError: it is no question of the one language.
+        """
+        if self.question:
+            return (Part("text", said.strip()),)
+        if self.turns and said.lstrip().startswith("- "):
+            return Query.parse(f"it {said.strip()}", files=files).parts[1:]
+        return Query.parse(said, files=files).parts
+
+    def say(
+        self,
+        said: str = "",
+        *,
+        more: Sequence[Mark] = (),
+        less: Sequence[Mark] = (),
+        parts: Sequence[Part] | None = None,
+    ) -> Reply:
         """One turn: words, marks or both.
+
+        When a model fails that the method needs, the turn is answered by plain feedback, and a
+        note of the answer says so.
 
         Args:
             said: words, an answer to :attr:`question`, or any question of the one language.
             more: pictures or pieces that what is sought resembles.
             less: pictures or pieces that it does not resemble.
+            parts: ``said`` as a door has read it; None to :meth:`read` it here.
 
         Raises:
             UsageError: nothing said nor marked, or it cannot be understood; the turn is not kept.
         """
-        if not said.strip() and not more and not less:
+        said = said.strip()
+        if not said and not more and not less:
             raise UsageError("a turn needs words or marks; all of `said`, `more`, `less` are empty")
-        turn = Turn(said.strip(), self.question, tuple(more), tuple(less))
-        turns = [*self.turns, turn]
-        understood = self._dialogue.understand(turns, self._view)
-        results = self._asker.ask_probes(_as_query(turns), understood.probes, self._options)
-        reply = Reply(
-            results,
-            self._dialogue.ask(turns, self._view),
-            understood.text,
-            self._moved(results),
-        )
-        self.turns.append(turn)
+        if parts is None:
+            parts = self.read(said) if said else ()
+        turns = [
+            *self.turns,
+            Turn(said, self.question, tuple(more), tuple(less), tuple(parts)),
+        ]
+        query = as_query(turns)
+        notes = []
+        try:
+            understood = self._dialogue.understand(turns, self._view)
+        except ModelUnavailable as error:
+            notes.append(f"answered by plain feedback: {error}")
+            understood = self._plain.understand(turns, self._view)
+        results = self._ask(query, understood)
+        question = ""
+        if not notes:
+            try:
+                question = self._dialogue.ask(turns, self._view)
+            except ModelUnavailable as error:
+                notes.append(f"no question is asked: {error}")
+        results = replace(results, notes=[*results.notes, *notes])
+        reply = Reply(results, question, understood.text, self._moved(results), understood.picture)
+        self.turns.append(turns[-1])
         self.replies.append(reply)
         return reply
 
@@ -106,6 +151,11 @@ class Conversation:
         self.replies.pop()
         return self.replies[-1] if self.replies else None
 
+    def _ask(self, query: Query, understood: Understood) -> Results:
+        if understood.query is not None:
+            return self._asker.ask(understood.query, self._options)
+        return self._asker.ask_probes(query, understood.probes, self._options)
+
     def _moved(self, results: Results) -> dict[int, int | None]:
         if not self.replies:
             return {}
@@ -113,58 +163,16 @@ class Conversation:
         return {h.id: before[h.id] - h.rank if h.id in before else None for h in results}
 
 
-def _as_query(turns: Sequence[Turn]) -> Query:
-    """The turns as one question: the words, with what was marked pulling and pushing."""
-    parts = [p for t in turns if t.said for p in _read(t.said)]
+def as_query(turns: Sequence[Turn]) -> Query:
+    """The turns as one question: what was said, with what was marked pulling and pushing.
+
+    Raises:
+        UsageError: nothing in them is looked for; all of it pushes away.
+    """
+    parts = [part for turn in turns for part in turn.asks()]
     for sign, marks in (
         (1.0, [m for t in turns for m in t.more]),
         (-1.0, [m for t in turns for m in t.less]),
     ):
         parts += [Part("item", str(m.id), sign, m.box) for m in marks]
     return Query(tuple(parts))
-
-
-def _read(said: str) -> tuple[Part, ...]:
-    try:
-        return Query.parse(said).parts
-    except UsageError:
-        return (Part("text", said),)
-
-
-class LibraryView:
-    """What a dialogue may ask of a library; see ``methods.dialogue.View``."""
-
-    def __init__(self, store: SqliteStore, asker: Asker, options: Options) -> None:
-        self._store, self._asker, self._options = store, asker, options
-
-    def probes(self, query: Query) -> list[Probe]:
-        """A question made ready."""
-        return self._asker.probes(query, self._options)
-
-    def marked(self, marks: Sequence[Mark]) -> list[Probe]:
-        """One probe for each mark."""
-        parts = [Part("item", str(mark.id), box=mark.box) for mark in marks]
-        return [self._asker.probes(Query((part,)), self._options)[0] for part in parts]
-
-    def search(self, probes: Sequence[Probe], k: int) -> tuple[Ids, Floats]:
-        """The best pictures."""
-        found = self._store.search(probes, k)
-        return found.ids, found.score
-
-    def wholes(self, ids: Sequence[int], space: int) -> Floats:
-        """Vectors of whole pictures."""
-        rows = self._store.fetch_vectors(ids, space)
-        return np.stack([rows[number].whole for number in ids])
-
-    def captions(self, ids: Sequence[int]) -> list[str]:
-        """The keywords of pictures."""
-        facts = self._store.facts(ids)
-        return [", ".join(facts[number][1].keywords) for number in ids]
-
-    def pixels(self, number: int, side: int) -> Pixels:
-        """A picture of the library."""
-        return decode(self._asker.path_of(number), at_least=side).pixels
-
-    def seen(self, pixels: Pixels) -> Probe:
-        """A picture that is not of the library as a probe."""
-        return self._asker.probes(Query.coerce(pixels), self._options)[0]

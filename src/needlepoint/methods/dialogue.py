@@ -13,7 +13,7 @@ from typing import Protocol
 from needlepoint.outside.chat import ChatModel
 from needlepoint.parts import Floats
 from needlepoint.picture import Box, Pixels
-from needlepoint.query import Query
+from needlepoint.query import Part, Query
 from needlepoint.store.base import Ids, Probe
 
 
@@ -30,23 +30,38 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What the user said and marked, and the question put before (empty when there was none)."""
+    """What the user said and marked, and the question put before (empty when there was none).
+
+    ``parts`` is what was said as parts of a question; without them it is words.
+    """
 
     said: str = ""
     asked: str = ""
     more: tuple[Mark, ...] = ()
     less: tuple[Mark, ...] = ()
+    parts: tuple[Part, ...] = ()
+
+    def asks(self) -> tuple[Part, ...]:
+        """What was said as parts of a question; none where the turn only marks."""
+        words = (Part("text", self.said),) if self.said.strip() else ()
+        return self.parts or words
 
 
 @dataclass(frozen=True, slots=True)
 class Understood:
     """What a method makes of the turns: probes to search with, and the same in words.
 
-    ``text`` is for the user, such as a caption that a model has written of the dialogue.
+    ``query`` stands where the turns are a question as any other: it is then asked as
+    ``Library.search`` asks it, cut-off and all, and there are no probes. ``text`` is for the user,
+    such as a caption that a model has written of the dialogue. ``names`` tells of each probe what
+    it stands for; ``picture`` is a JPEG that a model has made, to be shown to the user.
     """
 
-    probes: tuple[Probe, ...]
+    probes: tuple[Probe, ...] = ()
     text: str = ""
+    query: Query | None = None
+    names: tuple[str, ...] = ()
+    picture: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,17 @@ class View(Protocol):
 
     def marked(self, marks: Sequence[Mark]) -> list[Probe]:
         """One probe of weight 1 for each mark, in the space that answers pictures."""
+        ...
+
+    def standard(self, probes: Sequence[Probe]) -> list[Probe]:
+        """The probes with mean and spread of unrelated pictures, so that their scores compare.
+
+        Those that have them keep them.
+        """
+        ...
+
+    def sample(self, count: int, space: int) -> Ids:
+        """Ids int64 of up to ``count`` pictures of a space, spread evenly, always the same."""
         ...
 
     def search(self, probes: Sequence[Probe], k: int) -> tuple[Ids, Floats]:

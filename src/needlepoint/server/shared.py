@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from needlepoint.library import Library
 from needlepoint.server.settings import Serving
+from needlepoint.server.talks import Kept
 
 
 class Shared:
@@ -15,6 +16,7 @@ class Shared:
 
     def __init__(self, library: Library, serving: Serving) -> None:
         self.library, self.serving = library, serving
+        self.conversations = Kept()
 
 
 def _of(request: Request) -> Shared:
