@@ -37,6 +37,23 @@ _SLACK = 1.0  # pixels: boxes are kept as float32 and may touch the border
 
 
 @dataclass(frozen=True, slots=True)
+class Reason:
+    """What one part of a question says of a picture.
+
+    ``score`` is its score as it is added up, ``weight`` its signed share of all parts: the sum of
+    ``score * weight`` over the parts is the score of the hit.
+    """
+
+    part: str
+    score: float
+    weight: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Fields ready for JSON."""
+        return {"part": self.part, "score": round(self.score, 6), "weight": round(self.weight, 6)}
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One picture of an answer.
 
@@ -44,6 +61,8 @@ class Hit:
     picture, or None when the whole picture matched best; ``match`` tells whether the score is
     above the calibrated cut-off (None without calibration) and ``probability`` is the calibrated
     chance that it is right. ``source`` names ``library, model, space, method, exact, mode``.
+    ``parts`` are the scores of the question's parts, in their order; ``taken``, ``lat`` and
+    ``lon`` are those of ``Facts``.
     """
 
     rank: int
@@ -57,6 +76,10 @@ class Hit:
     width: int
     height: int
     source: dict[str, Any]
+    parts: tuple[float, ...] = ()
+    taken: str | None = None
+    lat: float | None = None
+    lon: float | None = None
 
     @property
     def place(self) -> tuple[int, int, int, int] | None:
@@ -109,7 +132,8 @@ class Results(Sequence[Hit]):
 
     ``cutoff`` is the calibrated score above which hits match (None without calibration);
     ``notes`` are sentences for the user; ``timings`` are milliseconds by stage; ``exact`` tells
-    whether the ranking equals brute force. ``decode`` opens pictures for the contact sheet.
+    whether the ranking equals brute force; ``candidates`` counts the pictures that could have been
+    found. ``decode`` opens pictures for the contact sheet.
 
     Raises ValueError unless ranks count from 1, scores of one kind never rise, ties are in order
     of id, ids are unique and boxes lie inside their pictures. Only the first hits may be
@@ -122,6 +146,7 @@ class Results(Sequence[Hit]):
     notes: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     exact: bool = True
+    candidates: int | None = None
     decode: Decode | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -118,13 +118,19 @@ class Asker:
         """What the store finds for probes, the filter of the options applied."""
         return self._store.search(probes, k, within=self._within(options), mode=options.mode)
 
-    def ask_probes(self, query: Query, probes: Sequence[Probe], options: Options) -> Results:
+    def ask_probes(
+        self, query: Query, probes: Sequence[Probe], options: Options, names: Sequence[str] = ()
+    ) -> Results:
         """The best pictures for probes that something else has made of a question.
 
-        Their scores have no calibration: hits neither match nor fail to.
+        Their scores have no calibration: hits neither match nor fail to. ``names`` tells of each
+        probe what it stands for.
         """
         spaces = {space.id: space for space in self._store.spaces()}
-        ready = [Ready(p, spaces[p.space], options.method or "", None) for p in probes]
+        ready = [
+            Ready(p, spaces[p.space], options.method or "", None, name=name)
+            for p, name in zip(probes, names or [""] * len(probes), strict=True)
+        ]
         return self._answer(query, options, ready, list(probes), True, None, Clock())
 
     def _answer(
@@ -147,7 +153,7 @@ class Asker:
         clock.lap("search")
         judge = Judge(ready, fused)
         wanted = Wanted(options.k, options.min_score, options.without)
-        hits = to_hits(self._store, found, ready, fused, judge, wanted, reordered)
+        hits = to_hits(self._store, found, ready, probes, fused, judge, wanted, reordered)
         clock.lap("facts")
         return Results(
             query=query,
@@ -156,6 +162,7 @@ class Asker:
             notes=self._notes(ready),
             timings=clock.laps,
             exact=found.exact,
+            candidates=found.candidates,
             decode=decode,
         )
 
@@ -207,6 +214,7 @@ class Asker:
             _calibration(encoder, space, method, fusion),
             handicap,
             asked if asked is not None and asked.second is not None else None,
+            str(part),
         )
 
     def _words(

@@ -13,7 +13,7 @@ import numpy as np
 from needlepoint.methods.card import Asked
 from needlepoint.parts import Calibration, Floats
 from needlepoint.picture import Box
-from needlepoint.results import Hit
+from needlepoint.results import Hit, Reason
 from needlepoint.search.shortlist import reorder
 from needlepoint.store.base import Probe, Space, StoreHits
 from needlepoint.store.sqlite import SqliteStore
@@ -23,7 +23,8 @@ from needlepoint.store.sqlite import SqliteStore
 class Ready:
     """A part made ready: its probe, its space, its method and, if there is one, its calibration.
 
-    ``asked`` is there where the best are put in order again by a second vector.
+    ``asked`` is there where the best are put in order again by a second vector; ``name`` is the
+    part as the user knows it.
     """
 
     probe: Probe
@@ -32,6 +33,7 @@ class Ready:
     calibration: Calibration | None
     handicap: float = 0.0
     asked: Asked | None = None
+    name: str = ""
 
     def background(self) -> tuple[float, float]:
         """Mean and standard deviation of unrelated pictures' scores; 0 and 1 when unknown."""
@@ -122,6 +124,7 @@ def to_hits(
     store: SqliteStore,
     found: StoreHits,
     ready: Sequence[Ready],
+    probes: Sequence[Probe],
     fused: bool,
     judge: Judge,
     wanted: Wanted,
@@ -129,7 +132,8 @@ def to_hits(
 ) -> list[Hit]:
     """Hits with paths and facts, best first, less what is not wanted.
 
-    ``reordered`` tells how many of the first have a score of their own kind.
+    ``probes`` are those searched with, one for each of ``ready``; ``reordered`` tells how many of
+    the first have a score of their own kind.
     """
     facts = store.facts(found.ids.tolist())
     roots = {number: path for number, (path, _) in store.roots().items()}
@@ -141,6 +145,7 @@ def to_hits(
         "exact": found.exact,
         "mode": found.mode,
     }
+    total = sum(abs(probe.weight) for probe in probes)
     hits: list[Hit] = []
     for i, number in enumerate(found.ids.tolist()):
         if number in wanted.without or len(hits) == wanted.k:
@@ -166,6 +171,10 @@ def to_hits(
                 width=fact.width,
                 height=fact.height,
                 source=source,
+                parts=tuple(found.part_scores[i].tolist()),
+                taken=fact.taken,
+                lat=fact.lat,
+                lon=fact.lon,
             )
         )
     return hits

@@ -17,6 +17,7 @@ from needlepoint.errors import (
     NeedlepointError,
     PictureError,
 )
+from needlepoint.results import dumps
 
 MEDIA = "application/problem+json"
 
@@ -27,6 +28,14 @@ _STATUS: tuple[tuple[type[NeedlepointError], int], ...] = (
     (PictureError, 422),
     (NeedlepointError, 400),
 )
+
+
+class Json(JSONResponse):
+    """JSON as all answers are written: paths may hold bytes that are no text."""
+
+    def render(self, content: Any) -> bytes:
+        """The body."""
+        return dumps(content).encode()
 
 
 class Problem(Exception):
@@ -47,7 +56,7 @@ def problem(status: int, slug: str, detail: str, instance: str, **more: Any) -> 
         "instance": instance,
         **more,
     }
-    return JSONResponse(body, status, media_type=MEDIA)
+    return Json(body, status, media_type=MEDIA)
 
 
 def install(app: FastAPI) -> None:
@@ -65,7 +74,9 @@ def install(app: FastAPI) -> None:
     async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         slug = HTTPStatus(error.status_code).name.lower().replace("_", "-")
-        return problem(error.status_code, slug, str(error.detail), request.url.path)
+        answer = problem(error.status_code, slug, str(error.detail), request.url.path)
+        answer.headers.update(error.headers or {})
+        return answer
 
     async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)

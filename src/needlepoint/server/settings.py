@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -23,10 +24,16 @@ class Serving:
     read_only: bool = False
     index_below: tuple[str, ...] = ()
     """Folders that may be indexed besides those the library has."""
+    allow_fetch: bool = False
+    """Whether questions may name pictures on the web; never those of private networks."""
     upload_bytes: int = 64 * 2**20
     upload_pixels: int = 100_000_000
     upload_seconds: float = 20.0
     uploads_kept: int = 64
+    uploads_bytes: int = 256 * 2**20
+    """Bytes of all kept uploads together; the oldest go first."""
+    body_seconds: float = 60.0
+    """Within this time the body of a request must arrive."""
     waiting: int = 64
     """Questions that may wait; more are turned away with 429."""
     answer_seconds: float = 30.0
@@ -37,3 +44,17 @@ class Serving:
     def local(self) -> bool:
         """Whether only this machine can connect."""
         return self.host in LOOPBACK
+
+    def answers_to(self, name: str) -> bool:
+        """Whether a request may name this server so: as one of ``hosts``, or by a bare address.
+
+        No foreign name server can make an address its own; a server for this machine alone still
+        wants that of this machine.
+        """
+        if name in self.hosts:
+            return True
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return address.is_loopback or not self.local

@@ -1,0 +1,70 @@
+"""A small indexed library for all tests of the server, and a client that asks it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from needlepoint.library import Library
+from needlepoint.server.app import create_app
+from needlepoint.server.settings import Serving
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples" / "pictures"
+NAMES = (
+    *("photo-cat", "photo-coffee", "photo-rocket", "photo-astronaut", "photo-dogs", "photo-wine"),
+    *("desk-00", "desk-01", "kitchen-04", "toys-08", "yard-00", "yard-01"),
+)
+
+Ask = Callable[..., TestClient]
+
+
+@pytest.fixture(scope="session")
+def served_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of twelve sample pictures."""
+    folder = tmp_path_factory.mktemp("served") / "pictures"
+    folder.mkdir()
+    for name in NAMES:
+        shutil.copy(SAMPLES / f"{name}.jpg", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def served_folder(served_pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a library of ``served_pictures``; copy it before writing."""
+    folder = tmp_path_factory.mktemp("library") / "library"
+    with Library.open(folder, create=True) as library:
+        library.index(served_pictures)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def served(served_folder: Path) -> Iterator[Library]:
+    """The library, open; for reading only."""
+    with Library.open(served_folder) as library:
+        yield library
+
+
+@pytest.fixture
+def ask(served: Library) -> Iterator[Ask]:
+    """``ask(token="…", …)`` → a client of a server with these settings, closed at the end."""
+    opened: list[TestClient] = []
+
+    def start(library: Library = served, **settings: object) -> TestClient:
+        app = create_app(library, Serving(**settings))  # type: ignore[arg-type]
+        client = TestClient(app, base_url="http://127.0.0.1:8417", follow_redirects=False)
+        opened.append(client.__enter__())
+        return opened[-1]
+
+    yield start
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(ask: Ask) -> TestClient:
+    """A client of a server with the usual settings."""
+    return ask()
