@@ -5,13 +5,22 @@ from __future__ import annotations
 import importlib
 import os
 from pathlib import Path
+from types import ModuleType
 
 from needlepoint.bench.datasets.cards import CARDS, DatasetCard
 from needlepoint.bench.datasets.reading import check_split, missing_pictures
+from needlepoint.bench.dialogues import Dialogues
 from needlepoint.bench.protocol import Protocol
 from needlepoint.errors import UsageError, nearest
 
-__all__ = ["DatasetCard", "find_dataset", "list_datasets", "missing_pictures", "open_dataset"]
+__all__ = [
+    "DatasetCard",
+    "find_dataset",
+    "list_datasets",
+    "missing_pictures",
+    "open_dataset",
+    "open_dialogues",
+]
 
 
 def list_datasets() -> list[DatasetCard]:
@@ -58,9 +67,35 @@ def open_dataset(
         UsageError: no such dataset or split, no such file (the message says where it comes
             from), or a file of another format.
     """
+    card, chosen, module = _loader(name, split)
+    protocols: list[Protocol] = module.load(card, Path(folder).expanduser(), chosen)
+    return protocols
+
+
+def open_dialogues(
+    name: str, folder: str | os.PathLike[str], split: str | None = None
+) -> Dialogues:
+    """Read a dataset of conversations whole; ``open_dataset`` gives a protocol for each round.
+
+    Args:
+        name: ``chatir``, ``plugir``, ``genir``, ``dialogues``, ``visdial`` or
+            ``multiturn-fashioniq``.
+        folder: as in ``open_dataset``.
+        split: one of the card's splits; the first when ``None``.
+
+    Raises:
+        UsageError: as in ``open_dataset``, or a dataset that holds no conversations.
+    """
+    card, chosen, module = _loader(name, split)
+    if not hasattr(module, "load_dialogues"):
+        raise UsageError(f"dataset {name} holds single questions, no conversations.")
+    told: Dialogues = module.load_dialogues(card, Path(folder).expanduser(), chosen)
+    return told
+
+
+def _loader(name: str, split: str | None) -> tuple[DatasetCard, str, ModuleType]:
+    """The card, the split to open, and the module that reads the dataset."""
     card = find_dataset(name)
     chosen = card.split if split is None else split
     check_split(card, chosen)
-    module = importlib.import_module(f"needlepoint.bench.datasets.{card.module}")
-    protocols: list[Protocol] = module.load(card, Path(folder).expanduser(), chosen)
-    return protocols
+    return card, chosen, importlib.import_module(f"needlepoint.bench.datasets.{card.module}")

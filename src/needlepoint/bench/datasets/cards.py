@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 _PEOPLE = "research only, on request; pictures of people, keep them to yourself"
+_COCO = ("coco", "images")
 _INSTANCES = "not stated; built on pictures with terms of their own"
 
 
@@ -212,5 +213,101 @@ CARDS = (
         licence=_PEOPLE,
         counts={"test": (1000, 2000), "val": (1000, 2000), "train": (18505, 37010)},
         counted="from the authors' numbers of pictures and captions a picture",
+    ),
+    _card(
+        "chatir",
+        "ChatIR: dialogues about a picture",
+        "chatir",
+        "dialogues/VisDial_v1.0_queries_val.json",
+        pictures=_COCO,
+        splits=("visdial", "human", "chatgpt", "flan-alpaca", "unanswered"),
+        source="the repository levymsn/ChatIR (dialogues and ChatIR_Protocol); pictures "
+        "unlabeled2017 of cocodataset.org",
+        licence="MIT (the repository); VisDial's words CC BY 4.0; pictures under the terms of "
+        "Flickr",
+        counts=dict.fromkeys(
+            ("visdial", "human", "chatgpt", "flan-alpaca", "unanswered"), (50000, 2064)
+        ),
+        counted="counted in the published files",
+        tried="the published files, all five: 2 064 dialogues of 11 rounds over 50 000 pictures, "
+        "every target among them",
+    ),
+    _card(
+        "plugir",
+        "PlugIR: dialogues rewritten as captions",
+        "chatir",
+        "dialogues/ours_final_q_n_5_recall_hitting_10_thres_low_500_recon_true_referring_true_"
+        "filtering_true_select_true_reconed.json",
+        pictures=_COCO,
+        splits=("plugir", "visdial"),
+        source="the repository Saehyung-Lee/PlugIR (dialogues and Protocol); pictures "
+        "unlabeled2017 of cocodataset.org",
+        licence="MIT (the repository); pictures under the terms of Flickr",
+        counts={"plugir": (50000, 2064), "visdial": (50000, 2064)},
+        counted="counted in the published files",
+        tried="the published files: 2 064 dialogues of 11 rounds over ChatIR's 50 000 pictures",
+    ),
+    _card(
+        "genir",
+        "GenIR: renderings of each round",
+        "chatir",
+        "dialogues/VisDial_v1.0_queries_val.json",
+        pictures=_COCO,
+        splits=("visdial",),
+        source="dialogues and search space as in levymsn/ChatIR, renderings "
+        "generated/STEM_ROUND.jpg as the programs of mikelmh025/generative_ir write them",
+        licence="that of the dialogues, and of the model that made the renderings",
+    ),
+    _card(
+        "dialogues",
+        "Dialogues of one's own in ChatIR's format",
+        "chatir",
+        "dialogues/joined.json",
+        pictures=("pictures", "images"),
+        splits=("joined", "rewritten"),
+        source="files of one's own: dialogues/joined.json (rounds add up) or rewritten.json "
+        "(each says all), and search_space.json",
+        licence="that of the pictures",
+    ),
+    _card(
+        "visdial",
+        "VisDial v1.0: ten questions about a picture",
+        "visdial",
+        "visdial_1.0_val.json",
+        pictures=("images",),
+        splits=("val", "test", "train"),
+        source="visualdialog.org, v1.0: visdial_1.0_SPLIT.json, pictures VisualDialog_val2018 and "
+        "VisualDialog_test2018; train takes train2014 and val2014 of cocodataset.org",
+        licence="CC BY 4.0; pictures under the terms of Flickr",
+        counts={"val": (2064, 2064), "test": (8000, 8000), "train": (123287, 123287)},
+        counted="the usual figures of the release",
+    ),
+    _card(
+        "multiturn-fashioniq",
+        "Multi-turn FashionIQ: clothes by pictures and changes",
+        "multiturn_fashioniq",
+        "data/all.val.json",
+        pictures=("images",),
+        splits=tuple(
+            f"{category}{part}"
+            for part in ("val", "train")
+            for category in ("", "dress-", "shirt-", "toptee-")
+        ),
+        source="the repository yfyuan01/MultiturnFashionRetrieval (data, image_splits); pictures "
+        "as linked there",
+        licence="not stated; pictures of a shop",
+        counts={
+            "val": (6257, 2400),
+            "dress-val": (2562, 1000),
+            "shirt-val": (1770, 681),
+            "toptee-val": (1942, 719),
+            "train": (10398, 9106),
+            "dress-train": (4030, 3338),
+            "shirt-train": (3112, 2994),
+            "toptee-train": (3296, 2774),
+        },
+        counted="counted in the published files",
+        tried="the published files: in val 1 752 records of two rounds, 483 of three and 165 of "
+        "four; in train 6 897, 1 733 and 475, and one of a single round",
     ),
 )
