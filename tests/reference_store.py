@@ -8,7 +8,16 @@ import numpy as np
 
 from needlepoint.search.codes import decode, encode, finer
 from needlepoint.search.fusion import Fusion
-from needlepoint.store.base import Entry, FileRecord, Ids, Probe, Space, StoreHits, VectorRow
+from needlepoint.store.base import (
+    Entry,
+    FileRecord,
+    Ids,
+    Probe,
+    Question,
+    Space,
+    StoreHits,
+    VectorRow,
+)
 from needlepoint.store.rows import pack_boxes, unpack_boxes
 
 
@@ -126,6 +135,9 @@ class ReferenceStore:
             "exact",
             0,
         )
+
+    def search_many(self, questions: Sequence[Question]) -> list[StoreHits]:
+        return [self.search(q.probes, q.k, within=q.within, mode=q.mode) for q in questions]
 
 
 def _fused(fusion: Fusion, whole: np.float32, region: np.float32) -> np.float32:

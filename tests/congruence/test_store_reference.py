@@ -9,7 +9,7 @@ import pytest
 
 from needlepoint.search.fusion import Fusion
 from needlepoint.store import view
-from needlepoint.store.base import FileRecord, StoreHits
+from needlepoint.store.base import FileRecord, Question, StoreHits
 from needlepoint.store.sqlite import SqliteStore
 from reference_store import ReferenceStore
 from store_kit import entry, probe, space, unit, vectors
@@ -70,6 +70,7 @@ def script(store: SqliteStore, reference: ReferenceStore, seed: int, codec: str)
             reference.move(number, moved)
         if rng.random() < 0.2:
             store.optimize()
+        questions = []
         for _ in range(3):
             probes = []
             for i in rng.integers(0, 2, int(rng.integers(1, 4))):
@@ -85,7 +86,11 @@ def script(store: SqliteStore, reference: ReferenceStore, seed: int, codec: str)
                 within = np.sort(rng.choice(100, 20, replace=False)).astype(np.int64)
             k = int(rng.choice([1, 3, 10, 1000]))
             same(store.search(probes, k, within=within), reference.search(probes, k, within=within))
+            questions.append(Question(probes, k, within))
             asked += 1
+        together = zip(store.search_many(questions), reference.search_many(questions), strict=True)
+        for mine, theirs in together:
+            same(mine, theirs)
     return asked
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from needlepoint.search.fusion import BEST, WHOLE, Fusion
-from needlepoint.store import find, view
+from needlepoint.store import asked, view
 from needlepoint.store.base import Probe, VectorRow
 from needlepoint.store.sqlite import SqliteStore
 from reference_store import ReferenceStore
@@ -111,7 +111,7 @@ def test_any_gallery_is_answered_as_by_brute_force(tmp_path: Path, bits: bool) -
     with pytest.MonkeyPatch.context() as patch:
         if bits:
             patch.setattr(view, "CODES_UP_TO", -1)
-            patch.setattr(find, "FEW", -1)
+            patch.setattr(asked, "FEW", -1)
         check()
     assert count >= 60
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from needlepoint.store import find, view
+from needlepoint.store import asked, find, view
 from needlepoint.store.base import StoreHits
 from needlepoint.store.cache import NewCache, open_cache
 from needlepoint.store.schema import DATABASE
@@ -198,7 +198,7 @@ def test_compressed_lists_begin_with_shorter_ones(tmp_path: Path) -> None:
             patch.setattr(find, "_REFINED", 40)  # so few that much is missed
             patch.setattr(find, "_FIRST", 10)
             patch.setattr(find, "_RUNG", 4)
-            patch.setattr(find, "_DOUBT", 0.0)
+            patch.setattr(asked, "_DOUBT", 0.0)
             missed = 0
             for question in QUESTIONS:
                 lists = [

@@ -81,7 +81,8 @@ class StoreHits:
 
     ``score`` float32 ``[K]``; ``part_scores`` float32 ``[K, V]``, one column a query vector;
     ``boxes`` float32 ``[K, 4]``, NaN where no region raised the score; ``exact`` tells whether the
-    ranking is proven equal to brute force over the stored vectors; ``scanned`` counts vectors.
+    ranking is proven equal to brute force over the stored vectors; ``scanned`` counts vectors and
+    ``candidates`` the pictures that could have been found.
     """
 
     ids: Ids
@@ -91,6 +92,7 @@ class StoreHits:
     exact: bool
     mode: str
     scanned: int
+    candidates: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,16 @@ class Probe:
     mean: float = 0.0
     std: float = 1.0
     fusion: Fusion = BEST
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a store is asked: see ``Store.search`` for the parts."""
+
+    probes: Sequence[Probe]
+    k: int
+    within: Ids | None = None
+    mode: str = "auto"
 
 
 class Store(Protocol):
@@ -138,6 +150,10 @@ class Store(Protocol):
         mode: str = "auto",
     ) -> StoreHits:
         """Top k pictures by the weighted sum over probes of each picture's fused score."""
+        ...
+
+    def search_many(self, questions: Sequence[Question]) -> list[StoreHits]:
+        """The answers of :meth:`search`, bit for bit, for one reading of the vectors."""
         ...
 
     def fetch_vectors(self, ids: Sequence[int], space: int) -> dict[int, VectorRow]:

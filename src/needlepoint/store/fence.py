@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from needlepoint.picture import Facts
-from needlepoint.store.base import FileRecord, Ids, Probe, StoreHits, VectorRow
+from needlepoint.store.base import FileRecord, Ids, Question, StoreHits, VectorRow
 from needlepoint.store.sqlite import SqliteStore
 
 
@@ -45,6 +46,10 @@ class FencedStore(SqliteStore):
                 values += [root, raw, len(raw) + 1, raw + b"/"]
         return " OR ".join(terms), values
 
+    def _visible(self) -> tuple[str, list[Any]]:
+        condition, values = self._condition()
+        return f"NOT gone AND ({condition})", values
+
     def _only(self, ids: Iterable[int]) -> list[int]:
         asked = np.fromiter((int(number) for number in ids), np.int64)
         return [int(number) for number in asked[np.isin(asked, self.inside)]]
@@ -55,12 +60,6 @@ class FencedStore(SqliteStore):
         """The roots that reach inside."""
         reached = {root for root, _ in self._areas}
         return {number: told for number, told in super().roots().items() if number in reached}
-
-    def folders(self) -> list[str]:
-        """What of the library's roots lies inside, as absolute paths."""
-        roots = super().roots()
-        places = (os.path.join(roots[root][0], os.fsdecode(raw)) for root, raw in self._areas)
-        return sorted({place.rstrip(os.sep) or os.sep for place in places})
 
     def facts(self, ids: Iterable[int]) -> dict[int, tuple[FileRecord, Facts]]:
         """As ever, of pictures inside."""
@@ -101,17 +100,15 @@ class FencedStore(SqliteStore):
         """As ever, of pictures inside."""
         return super().get_blob(picture, kind) if self._only([picture]) else None
 
-    def search(
-        self,
-        probes: Sequence[Probe],
-        k: int,
-        *,
-        within: Ids | None = None,
-        mode: str = "auto",
-    ) -> StoreHits:
+    def search_many(self, questions: Sequence[Question]) -> list[StoreHits]:
         """As ever, of pictures inside."""
-        within = self.inside if within is None else np.intersect1d(within, self.inside)
-        return super().search(probes, k, within=within, mode=mode)
+        inside = [
+            self.inside if one.within is None else np.intersect1d(one.within, self.inside)
+            for one in questions
+        ]
+        return super().search_many(
+            [replace(one, within=ids) for one, ids in zip(questions, inside, strict=True)]
+        )
 
     def skipped(self) -> list[dict[str, Any]]:
         """Nothing: files that could not be read are for who indexes."""

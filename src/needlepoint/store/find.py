@@ -14,26 +14,20 @@ Shapes: N pictures, V probes, K hits, D dim. Pairs are ``[N, 2, V]``.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from needlepoint.errors import UsageError
 from needlepoint.parts import Floats
-from needlepoint.search.exact import best_of, slack
-from needlepoint.search.fusion import Fusion
-from needlepoint.search.topk import at_least_kth, check_k, fuse, top_k
-from needlepoint.store.base import Ids, Probe, Space, StoreHits
+from needlepoint.search.exact import best_of
+from needlepoint.search.topk import at_least_kth, top_k
+from needlepoint.store.asked import Asked, Looks
+from needlepoint.store.base import Ids, Question, Space, StoreHits
 from needlepoint.store.rows import vectors_of
 from needlepoint.store.segment import page_scores, read_pages
 from needlepoint.store.view import Now, View
-
-MODES = ("auto", "exact", "compressed")
-FEW = 1_000
-"""Pictures left by a filter up to which they are read from the database and compared exactly."""
 
 _REFINED = 2_000  # pictures guessed at again, at least; or this share of all:
 _REFINED_SHARE = 0.02
@@ -41,9 +35,6 @@ _PLANES = 4
 _FIRST = 128  # pictures compared exactly in the first round, at least
 _RUNG = 20  # a list of up to this many is settled at once
 _ONCE = 250  # pictures scored canonically together: about 2 MB of codes
-_ROUNDING = 1e-6  # of a weighted sum
-_DOUBT = 3.0  # standard deviations by which a guess may be too low and still be looked at
-_DOUBT_GATED = 4.0  # the errors of two guesses are mixed, and spread less evenly
 
 
 class Finder:
@@ -70,122 +61,41 @@ class Finder:
         self,
         db: sqlite3.Connection,
         spaces: Callable[[int], Space],
-        probes: Sequence[Probe],
-        k: int,
-        within: Ids | None,
-        mode: str,
-    ) -> StoreHits:
-        """See ``Store.search``; the caller holds one read transaction."""
-        check_k(k)
-        if mode not in MODES:
-            raise UsageError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
-        asked = _Asked(probes, spaces)
-        if within is not None:
-            within = np.unique(np.asarray(within, np.int64))
+        questions: Sequence[Question],
+    ) -> list[StoreHits]:
+        """See ``Store.search_many``; the caller holds one read transaction."""
+        every = [Asked(question, spaces) for question in questions]
         now = Now.of(db)
-        views = {number: self.view(db, space, now) for number, space in asked.spaces.items()}
-        held = all(view.exact for view in views.values())
-        few = within is not None and len(within) <= FEW
-        if mode == "exact" or held or (mode == "auto" and few):
-            ids, pairs, scanned = _exact_scores(db, asked, views, within)
-            exact = True
-        else:
-            ids, pairs, scanned = _promising(db, asked, views, within, k)
-            exact = False
-        low, high = asked.span(pairs)
-        keep = np.flatnonzero(high >= _kth(low, k))
-        parts, boxes = _canonical(db, asked, ids[keep])
-        fused = asked.weigh(parts)
-        order = top_k(fused, ids[keep], k)
-        return StoreHits(
-            ids[keep][order],
-            fused[order],
-            parts[order],
-            boxes[order],
-            exact,
-            "exact" if exact else "compressed",
-            scanned,
-        )
+        known = {number: space for asked in every for number, space in asked.spaces.items()}
+        views = {number: self.view(db, space, now) for number, space in known.items()}
+        looks = Looks(views, every)
+        return [_answer(db, asked, views, looks) for asked in every]
 
 
-class _Asked:
-    """The probes of one question, checked, and grouped by space."""
-
-    def __init__(self, probes: Sequence[Probe], spaces: Callable[[int], Space]) -> None:
-        if not probes:
-            raise UsageError("probes must hold at least one, got none")
-        self.probes = probes
-        self.spaces = {probe.space: spaces(probe.space) for probe in probes}
-        self.columns: dict[int, list[int]] = {}
-        for column, probe in enumerate(probes):
-            dim = self.spaces[probe.space].dim
-            length = float(np.linalg.norm(probe.vector.astype(np.float64)))
-            if probe.vector.shape != (dim,) or not abs(length - 1) < 1e-2:
-                raise UsageError(
-                    f"vector of probe {column} must have shape [{dim}] and unit length, got "
-                    f"shape {list(probe.vector.shape)} and length {length:.4g}"
-                )
-            self.columns.setdefault(probe.space, []).append(column)
-        gated = any(probe.fusion.kind == "gated" for probe in probes)
-        self.doubt = _DOUBT_GATED if gated else _DOUBT
-        self._error = slack(max(space.dim for space in self.spaces.values()))
-        self._weights = np.array([probe.weight for probe in probes], np.float64)
-        self._means = np.array([probe.mean for probe in probes], np.float64)
-        self._stds = np.array([probe.std for probe in probes], np.float64)
-        # the heaviest probe tells where in the picture the answer is
-        self.pointer = int(np.argmax(self._weights))
-        fuse(np.empty((0, len(probes)), np.float32), self._weights, self._means, self._stds)
-
-    def vectors(self, columns: Sequence[int]) -> Floats:
-        """The probes of some columns, float32 ``[V, D]``."""
-        return np.stack([self.probes[c].vector for c in columns]).astype(np.float32, copy=False)
-
-    def fusions(self, columns: Sequence[int]) -> list[Fusion]:
-        """How the probes of some columns fuse."""
-        return [self.probes[c].fusion for c in columns]
-
-    def combine(self, pairs: Floats) -> Floats:
-        """Scores ``[N, V]`` of pairs."""
-        found = [p.fusion.combine(pairs[:, 0, v], pairs[:, 1, v]) for v, p in self._columns()]
-        return np.stack(found, axis=1)
-
-    def weigh(self, parts: Floats) -> Floats:
-        """One score ``[N]`` for each picture, of its scores ``[N, V]``."""
-        return fuse(parts, self._weights, self._means, self._stds)
-
-    def span(self, pairs: Floats) -> tuple[Floats, Floats]:
-        """Bounds ``[N]`` of the canonical score of pairs from a scan."""
-        spans = [
-            p.fusion.span(pairs[:, 0, v], pairs[:, 1, v], self._error) for v, p in self._columns()
-        ]
-        # what pushes away lowers a score by as much as it raises its own
-        low, high = (
-            np.stack(
-                [s[i if p.weight >= 0 else 1 - i] for s, p in zip(spans, self.probes, strict=True)],
-                axis=1,
-            )
-            for i in (0, 1)
-        )
-        return self.weigh(low) - _ROUNDING, self.weigh(high) + _ROUNDING
-
-    def promise(self, pairs: Floats) -> Floats:
-        """What a picture ``[N]`` with such pairs scores at most, whichever gates are open."""
-        most = []
-        for v, probe in self._columns():
-            whole, region = pairs[:, 0, v], pairs[:, 1, v]
-            if probe.fusion.kind != "gated":
-                most.append(probe.fusion.combine(whole, region))
-            elif probe.weight > 0:
-                most.append(replace(probe.fusion, tau=np.inf).at_most(whole, region))
-            else:
-                most.append(whole)
-        return self.weigh(np.stack(most, axis=1))
-
-    def _columns(self) -> Iterable[tuple[int, Probe]]:
-        return enumerate(self.probes)
+def _answer(
+    db: sqlite3.Connection, asked: Asked, views: dict[int, View], looks: Looks
+) -> StoreHits:
+    exact = asked.exact(views)
+    look = _exact_scores if exact else _promising
+    ids, pairs, scanned, candidates = look(db, asked, views, looks)
+    low, high = asked.span(pairs)
+    keep = np.flatnonzero(high >= _kth(low, asked.k))
+    parts, boxes = _canonical(db, asked, ids[keep])
+    fused = asked.weigh(parts)
+    order = top_k(fused, ids[keep], asked.k)
+    return StoreHits(
+        ids[keep][order],
+        fused[order],
+        parts[order],
+        boxes[order],
+        exact,
+        "exact" if exact else "compressed",
+        scanned,
+        candidates,
+    )
 
 
-def _align(asked: _Asked, found: Sequence[tuple[Ids, Floats, list[int]]]) -> tuple[Ids, Floats]:
+def _align(asked: Asked, found: Sequence[tuple[Ids, Floats, list[int]]]) -> tuple[Ids, Floats]:
     """Pictures found in every space asked, with their pairs ``[N, 2, V]``.
 
     A picture without vectors in one of the spaces cannot be scored: it is never taken as 0.
@@ -202,14 +112,17 @@ def _align(asked: _Asked, found: Sequence[tuple[Ids, Floats, list[int]]]) -> tup
 
 
 def _exact_scores(
-    db: sqlite3.Connection, asked: _Asked, views: dict[int, View], within: Ids | None
-) -> tuple[Ids, Floats, int]:
-    """Scores of all pictures (of ``within``): from memory where the codes are, else as stored."""
-    found, scanned = [], 0
+    db: sqlite3.Connection, asked: Asked, views: dict[int, View], looks: Looks
+) -> tuple[Ids, Floats, int, int]:
+    """Scores of all pictures asked for: from memory where the codes are, else as stored.
+
+    With them, how many vectors were looked at, and how many pictures could have been found.
+    """
+    found, scanned, within = [], 0, asked.within
     for number, columns in asked.columns.items():
         view, probes, fusions = views[number], asked.vectors(columns), asked.fusions(columns)
-        if view.exact and (within is None or len(within) > FEW):
-            found.append((*view.scores(probes, fusions, within), columns))
+        if view.exact and not asked.few:
+            found.append((*looks.of(asked, number), columns))
             scanned += view.vectors
             continue
         ids = view.ids(within)
@@ -219,29 +132,28 @@ def _exact_scores(
             pairs.append(page_scores(page, view.space, probes, fusions)[wanted])
             scanned += len(page.ids) + len(page.codes)
         found.append((ids, np.concatenate(pairs), columns))
-    return (*_align(asked, found), scanned)
+    common, scores = _align(asked, found)
+    return common, scores, scanned, len(common)
 
 
 def _promising(
-    db: sqlite3.Connection, asked: _Asked, views: dict[int, View], within: Ids | None, k: int
-) -> tuple[Ids, Floats, int]:
-    """Scores of those pictures that may be among the best k, judged by their bits."""
+    db: sqlite3.Connection, asked: Asked, views: dict[int, View], looks: Looks
+) -> tuple[Ids, Floats, int, int]:
+    """As :func:`_exact_scores`, of those that may be among the best k, judged by their bits."""
     guessed, scanned = [], 0
     for number, columns in asked.columns.items():
-        view = views[number]
-        look = view.scores if view.exact else view.guess
-        guessed.append((*look(asked.vectors(columns), asked.fusions(columns), within), columns))
-        scanned += view.vectors
+        guessed.append((*looks.of(asked, number), columns))
+        scanned += views[number].vectors
     ids, coarse = _align(asked, guessed)
     chase = _Chase(db, asked, views, ids, coarse)
     most = _RUNG
     while True:
         chase.climb(most)
-        if most >= k:
+        if most >= asked.k:
             break
         most *= 4
     seen = np.sort(chase.found())
-    return ids[seen], chase.scores[seen], scanned + len(chase.seen)
+    return ids[seen], chase.scores[seen], scanned + len(chase.seen), len(ids)
 
 
 class _Chase:
@@ -255,7 +167,7 @@ class _Chase:
     def __init__(
         self,
         db: sqlite3.Connection,
-        asked: _Asked,
+        asked: Asked,
         views: dict[int, View],
         ids: Ids,
         coarse: Floats,
@@ -324,7 +236,7 @@ def _kth(scores: Floats, k: int) -> float:
     )
 
 
-def _stored_scores(db: sqlite3.Connection, asked: _Asked, ids: Ids) -> Floats:
+def _stored_scores(db: sqlite3.Connection, asked: Asked, ids: Ids) -> Floats:
     """Pairs float32 ``[n, 2, V]`` of pictures, ids ascending, from their stored codes."""
     pairs = np.empty((len(ids), 2, len(asked.probes)), np.float32)
     wanted = ids.tolist()
@@ -337,7 +249,7 @@ def _stored_scores(db: sqlite3.Connection, asked: _Asked, ids: Ids) -> Floats:
     return pairs
 
 
-def _canonical(db: sqlite3.Connection, asked: _Asked, ids: Ids) -> tuple[Floats, Floats]:
+def _canonical(db: sqlite3.Connection, asked: Asked, ids: Ids) -> tuple[Floats, Floats]:
     """Canonical scores ``[N, V]`` and boxes ``[N, 4]`` of pictures, from their stored codes."""
     pairs = np.empty((len(ids), 2, len(asked.probes)), np.float32)
     boxes = np.full((len(ids), 4), np.nan, np.float32)

@@ -224,30 +224,18 @@ class View:
 
     # -- questions
 
-    def scores(
-        self, probes: Floats, fusions: Sequence[Fusion], within: Ids | None
-    ) -> tuple[Ids, Floats]:
-        """Ids ``[N]``, ascending, and pairs of scores ``[N, 2, V]`` from all segments' codes."""
-        return self._gather(
-            within,
-            [segment.scores(self.space, probes, fusions) for segment in self.segments],
-            len(probes),
-        )
-
-    def guess(
-        self, probes: Floats, fusions: Sequence[Fusion], within: Ids | None
-    ) -> tuple[Ids, Floats]:
-        """The same guessed from one plane of weights."""
-        assert self.decoder is not None
-        decoder = self.decoder
-        return self._gather(
-            within, [s.guess(decoder, probes, fusions, 1) for s in self.segments], len(probes)
-        )
+    def look(self, probes: Floats, fusions: Sequence[Fusion]) -> list[Floats]:
+        """Pairs of scores ``[N, 2, V]`` of each segment: from codes where they are held, else
+        guessed from one plane of weights.
+        """
+        if self.decoder is None:
+            return [segment.scores(self.space, probes, fusions) for segment in self.segments]
+        return [segment.guess(self.decoder, probes, fusions, 1) for segment in self.segments]
 
     def guess_again(
         self, probes: Floats, fusions: Sequence[Fusion], ids: Ids, planes: int
     ) -> Floats:
-        """Better guesses ``[n, 2, V]`` for some ids, ascending, that :meth:`guess` returned."""
+        """Better guesses ``[n, 2, V]`` for some ids, ascending, of those found."""
         assert self.decoder is not None
         pairs = np.empty((len(ids), 2, len(probes)), np.float32)
         for segment, found in zip(self.segments, self.found, strict=True):
@@ -263,9 +251,10 @@ class View:
     def ids(self, within: Ids | None) -> Ids:
         """Ids, ascending, of pictures that can be found."""
         blank = [np.zeros((len(s.ids), 2, 0), np.float32) for s in self.segments]
-        return self._gather(within, blank, 0)[0]
+        return self.gather(within, blank)[0]
 
-    def _gather(self, within: Ids | None, pairs: list[Floats], probes: int) -> tuple[Ids, Floats]:
+    def gather(self, within: Ids | None, pairs: list[Floats]) -> tuple[Ids, Floats]:
+        """Ids ``[N]``, ascending, of those that can be found, and their pairs of :meth:`look`."""
         keeps = self.found
         if within is not None:
             keeps = [
@@ -276,10 +265,9 @@ class View:
             return self.segments[0].ids, pairs[0]
         ids = [s.ids[keep] for s, keep in zip(self.segments, keeps, strict=True)]
         scores = [pair[keep] for pair, keep in zip(pairs, keeps, strict=True)]
-        every = np.concatenate([np.empty(0, np.int64), *ids])
+        every = np.concatenate(ids)
         order = np.argsort(every, kind="stable")
-        together = np.concatenate([np.empty((0, 2, probes), np.float32), *scores])
-        return every[order], together[order]
+        return every[order], np.concatenate(scores)[order]
 
     @property
     def vectors(self) -> int:
