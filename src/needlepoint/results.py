@@ -61,8 +61,8 @@ class Hit:
     picture, or None when the whole picture matched best; ``match`` tells whether the score is
     above the calibrated cut-off (None without calibration) and ``probability`` is the calibrated
     chance that it is right. ``source`` names ``library, model, space, method, exact, mode``.
-    ``parts`` are the scores of the question's parts, in their order; ``taken``, ``lat`` and
-    ``lon`` are those of ``Facts``.
+    ``why`` tells what each part of the question says, in their order (of a hit put in order again:
+    said before that); ``taken``, ``lat`` and ``lon`` are those of ``Facts``.
     """
 
     rank: int
@@ -76,7 +76,7 @@ class Hit:
     width: int
     height: int
     source: dict[str, Any]
-    parts: tuple[float, ...] = ()
+    why: tuple[Reason, ...] = ()
     taken: str | None = None
     lat: float | None = None
     lon: float | None = None

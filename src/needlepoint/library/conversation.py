@@ -154,7 +154,7 @@ class Conversation:
     def _ask(self, query: Query, understood: Understood) -> Results:
         if understood.query is not None:
             return self._asker.ask(understood.query, self._options)
-        return self._asker.ask_probes(query, understood.probes, self._options)
+        return self._asker.ask_probes(query, understood.probes, self._options, understood.names)
 
     def _moved(self, results: Results) -> dict[int, int | None]:
         if not self.replies:

@@ -171,7 +171,10 @@ def to_hits(
                 width=fact.width,
                 height=fact.height,
                 source=source,
-                parts=tuple(found.part_scores[i].tolist()),
+                why=tuple(
+                    Reason(one.name, (float(part) - p.mean) / p.std, p.weight / total)
+                    for one, p, part in zip(ready, probes, found.part_scores[i], strict=True)
+                ),
                 taken=fact.taken,
                 lat=fact.lat,
                 lon=fact.lon,
