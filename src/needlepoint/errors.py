@@ -27,6 +27,10 @@ class UsageError(NeedlepointError, ValueError):
     """A question, filter, option or argument that cannot be understood (exit code 2)."""
 
 
+class NoSuchItem(UsageError):
+    """An id that no picture of the library has."""
+
+
 class LibraryError(NeedlepointError):
     """The library is missing, damaged, locked, newer or made with other parts (exit code 3)."""
 
@@ -60,6 +64,14 @@ class PictureError(NeedlepointError):
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
+
+
+class PictureGone(PictureError):
+    """The file of a picture is not there: deleted, moved, or its disk is away."""
+
+
+class PictureOutside(PictureError):
+    """The file of a picture now lies outside the library's folders and is not what was indexed."""
 
 
 def pointed(problem: str, text: str, position: int) -> UsageError:

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from needlepoint.library import Library
+from needlepoint.library.thumbs import Thumbs
 from needlepoint.server.settings import Serving
 from needlepoint.server.talks import Kept
 
@@ -17,6 +18,7 @@ class Shared:
     def __init__(self, library: Library, serving: Serving) -> None:
         self.library, self.serving = library, serving
         self.conversations = Kept()
+        self.thumbs = Thumbs(library.shelf)
 
 
 def _of(request: Request) -> Shared:

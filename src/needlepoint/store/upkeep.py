@@ -11,13 +11,13 @@ from typing import Any
 
 from needlepoint.errors import LibraryError
 from needlepoint.search.codes import code_bytes, finer
-from needlepoint.store.catalogue import Catalogue
+from needlepoint.store.browsing import Browsing
 from needlepoint.store.schema import DATABASE, SCHEMA_VERSION, plain_errors
 
 _KEPT_EPOCHS = 1000
 
 
-class Upkeep(Catalogue):
+class Upkeep(Browsing):
     """What is done to a library now and then. No user's file is ever touched."""
 
     def gc(self, *, dry_run: bool = False, vacuum: bool = False) -> dict[str, int]:

@@ -1,35 +1,203 @@
-"""Pictures of the library: facts, small pictures, pieces."""
+"""Pictures of the library: lists, facts, small pictures, pieces, heat."""
 
 from __future__ import annotations
 
-import io
-from typing import Annotated, Any
+import contextlib
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Response
+from pydantic import BaseModel
 
+from needlepoint.errors import NoSuchItem, PictureGone, PictureOutside, UsageError
+from needlepoint.library.browse import MOST_LISTED, shown
+from needlepoint.library.thumbs import Wanted
+from needlepoint.picture import Box
+from needlepoint.server.problems import MEDIA, Problem
 from needlepoint.server.shared import Here
+from needlepoint.store.browsing import Listed, Order
 
 router = APIRouter(prefix="/v1/items", tags=["items"])
 
-Id = Annotated[int, Path(ge=0, le=2**62, description="Id of a picture.")]
+MOST = 2**62
+Id = Annotated[int, Path(ge=0, le=MOST, description="Id of a picture.")]
+Where = Annotated[str | None, Query(max_length=4000, description="Filter over facts.")]
+Boxed = Annotated[
+    str | None,
+    Query(max_length=200, description="A piece: x,y,w,h in pixels of the upright original."),
+]
+Known = Annotated[str | None, Header(alias="If-None-Match", max_length=4000)]
+
+_SAID = {
+    400: "The filter, cursor or question cannot be understood.",
+    403: "The file now leads out of the library's folders.",
+    404: "No picture has this id.",
+    410: "The file of the picture is not there.",
+    422: "A value is not one that is allowed, or the picture cannot be read.",
+}
 
 
-@router.get("/{number}")
-def item(here: Here, number: Id) -> dict[str, Any]:
+def told(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Problems an address may answer with, for its description."""
+    shape = {"schema": {"type": "object"}}
+    return {s: {"description": _SAID[s], "content": {MEDIA: shape}} for s in statuses}
+
+
+_SHOWN: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The picture.", "content": {"image/jpeg": {}}},
+    304: {"description": "The asker has it: `If-None-Match` names its tag."},
+    **told(403, 404, 410, 422),
+}
+
+
+class Brief(BaseModel):
+    """The least a grid needs of a picture."""
+
+    id: int
+    width: int
+    height: int
+    taken: str | None
+
+
+class Item(Brief):
+    """A picture in a list."""
+
+    path: str
+    name: str
+    lat: float | None
+    lon: float | None
+
+
+class Items(BaseModel):
+    """Some pictures, how many the whole list has, and the cursor of the next ones."""
+
+    items: list[Item] | list[Brief]
+    total: int
+    next: str | None
+
+
+class Facts(Item):
+    """All that is known of a picture."""
+
+    size: int
+    format: str
+    camera: str | None
+    lens: str | None
+    keywords: list[str]
+    rating: int | None
+    state: Literal["present", "offline", "gone"]
+
+
+@contextlib.contextmanager
+def plain() -> Iterator[None]:
+    """Say of a picture that cannot be shown why, each reason with a status of its own."""
+    try:
+        yield
+    except NoSuchItem as error:
+        raise Problem(404, "no-such-item", str(error)) from None
+    except PictureGone as error:
+        raise Problem(410, "picture-gone", str(error)) from None
+    except PictureOutside as error:
+        raise Problem(403, "picture-outside", str(error)) from None
+    except UsageError as error:
+        raise Problem(422, "box", str(error)) from None
+
+
+@router.get("", responses=told(400, 422))
+def items(
+    here: Here,
+    where: Where = None,
+    order: Annotated[Order, Query(description="Without a date last; ties by id.")] = "id",
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100,
+    cursor: Annotated[str | None, Query(max_length=4000, description="`next` of before.")] = None,
+    fields: Literal["full", "brief"] = "full",
+) -> Items:
+    """Pictures of the library in an order; pages stay true while the library changes."""
+    page = here.library.shelf.page(where, order=order, limit=limit, cursor=cursor)
+    brief = fields == "brief"
+    return Items(
+        items=[_brief(one) for one in page.items] if brief else [_item(one) for one in page.items],
+        total=page.total,
+        next=page.next,
+    )
+
+
+@router.get("/{number}", responses=told(404, 422))
+def item(here: Here, number: Id) -> Facts:
     """What is known of a picture."""
-    return here.library.picture(number)
+    with plain():
+        known = here.library.picture(number)
+    path = shown(known["path"])
+    return Facts(**{**known, "path": path}, name=path.replace("\\", "/").rpartition("/")[2])
 
 
-@router.get("/{number}/thumb", response_class=Response)
-def thumb(here: Here, number: Id, side: Annotated[int, Query(ge=16, le=1024)] = 320) -> Response:
-    """A small JPEG of the picture."""
-    from PIL import Image
+@router.get("/{number}/thumb", response_class=Response, responses=_SHOWN)
+def thumb(
+    here: Here,
+    number: Id,
+    side: Annotated[int, Query(ge=16, le=1024, description="Long side in pixels.")] = 320,
+    box: Boxed = None,
+    known: Known = None,
+) -> Response:
+    """A small JPEG of the picture or a piece; never larger than the original."""
+    with plain():
+        wanted = here.thumbs.want(number, side, read_box(box))
+        return _same(wanted, known) or _jpeg(wanted, here.thumbs.small(wanted))
 
-    from needlepoint.intake.decode import decode
 
-    picture = decode(here.library.picture(number)["path"], at_least=side)
-    image = Image.fromarray(picture.pixels)
-    image.thumbnail((side, side))
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=82)
-    return Response(out.getvalue(), media_type="image/jpeg")
+@router.get("/{number}/crop", response_class=Response, responses=_SHOWN)
+def crop(
+    here: Here,
+    number: Id,
+    side: Annotated[int, Query(ge=16, le=4096, description="Long side in pixels.")] = 2048,
+    box: Boxed = None,
+    known: Known = None,
+) -> Response:
+    """The picture or a piece of it as JPEG, upright and in sRGB, without its metadata."""
+    with plain():
+        wanted = here.thumbs.want(number, side, read_box(box))
+        return _same(wanted, known) or _jpeg(wanted, here.thumbs.large(wanted))
+
+
+def read_box(text: str | None) -> Box | None:
+    """A box from an address.
+
+    Raises:
+        UsageError: not four numbers. Whether they make a piece, the picture tells.
+    """
+    if text is None:
+        return None
+    try:
+        x, y, w, h = (float(number) for number in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"`box` is x,y,w,h in pixels, such as 10,20,300,200. Received: {text!r}."
+        ) from None
+    return x, y, w, h
+
+
+def _same(wanted: Wanted, known: str | None) -> Response | None:
+    """The answer that nothing has changed, if the asker has this very picture."""
+    tags = [tag.strip().removeprefix("W/") for tag in (known or "").split(",")]
+    return Response(status_code=304, headers=_headers(wanted)) if _tag(wanted) in tags else None
+
+
+def _jpeg(wanted: Wanted, data: bytes) -> Response:
+    return Response(data, media_type="image/jpeg", headers=_headers(wanted))
+
+
+def _headers(wanted: Wanted) -> dict[str, str]:
+    # asked again each time, which costs little, so that a changed picture is seen at once
+    return {"ETag": _tag(wanted), "Cache-Control": "private, no-cache"}
+
+
+def _tag(wanted: Wanted) -> str:
+    return f'"{wanted.tag}"'
+
+
+def _brief(one: Listed) -> Brief:
+    return Brief(id=one.id, width=one.width, height=one.height, taken=one.taken)
+
+
+def _item(one: Listed) -> Item:
+    return Item(**{name: getattr(one, name) for name in Item.model_fields})
