@@ -15,6 +15,9 @@ DISK_BYTES = 512 * 2**20
 MEMORY_BYTES = 32 * 2**20
 """What is kept where no file can be written."""
 
+WAIT = 2.0
+"""Seconds to wait for another process that writes into the same file."""
+
 _FRESH = 60.0  # seconds for which a use need not be noted again
 _TABLE = """
 CREATE TABLE IF NOT EXISTS kept (
@@ -157,7 +160,7 @@ class Kept:
 def _how(path: str) -> dict[str, Any]:
     return {
         "database": path,
-        "timeout": 2.0,
+        "timeout": WAIT,
         "isolation_level": None,
         "check_same_thread": False,
     }

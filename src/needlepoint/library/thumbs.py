@@ -91,16 +91,16 @@ class Thumbs:
         with self._turns:
             found = self._kept.get(key)  # another may have made it meanwhile
             if found is None:
-                found = self.make(wanted, quality=_QUALITY)
+                found = self._make(wanted, quality=_QUALITY)
                 self._kept.put(key, found)
         return found
 
     def large(self, wanted: Wanted) -> bytes:
         """The same in better quality, made now and not kept; raises as :meth:`small`."""
         with self._turns:
-            return self.make(wanted, quality=90)
+            return self._make(wanted, quality=90)
 
-    def make(self, wanted: Wanted, *, quality: int) -> bytes:
+    def _make(self, wanted: Wanted, *, quality: int) -> bytes:
         """Decode, cut and shrink; raises as :meth:`small`."""
         side, box, facts = wanted.side, wanted.box, wanted.file.facts
         at_least = side
