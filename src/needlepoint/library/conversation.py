@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from needlepoint.errors import ModelUnavailable, UsageError
 from needlepoint.library.asking import Asker, Options
@@ -29,10 +31,26 @@ class Reply:
     """
 
     results: Results
+    turn: Turn = field(default_factory=Turn)
     question: str = ""
     understood: str = ""
     moved: dict[int, int | None] = field(default_factory=dict)
     picture: bytes = b""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Turn and answer ready for JSON; the picture is a data URL or None."""
+        url = "data:image/jpeg;base64," + base64.b64encode(self.picture).decode()
+        return {
+            "said": self.turn.said,
+            "asked": self.turn.asked,
+            "more": [_mark(mark) for mark in self.turn.more],
+            "less": [_mark(mark) for mark in self.turn.less],
+            "understood": self.understood,
+            "question": self.question,
+            "moved": self.moved,
+            "picture": url if self.picture else None,
+            "answer": self.results.to_dict(),
+        }
 
 
 class Conversation:
@@ -134,7 +152,14 @@ class Conversation:
             except ModelUnavailable as error:
                 notes.append(f"no question is asked: {error}")
         results = replace(results, notes=[*results.notes, *notes])
-        reply = Reply(results, question, understood.text, self._moved(results), understood.picture)
+        reply = Reply(
+            results,
+            turns[-1],
+            question,
+            understood.text,
+            self._moved(results),
+            understood.picture,
+        )
         self.turns.append(turns[-1])
         self.replies.append(reply)
         return reply
@@ -161,6 +186,10 @@ class Conversation:
             return {}
         before = {hit.id: hit.rank for hit in self.replies[-1].results}
         return {h.id: before[h.id] - h.rank if h.id in before else None for h in results}
+
+
+def _mark(mark: Mark) -> dict[str, Any]:
+    return {"id": mark.id, "box": None if mark.box is None else list(mark.box)}
 
 
 def as_query(turns: Sequence[Turn]) -> Query:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from needlepoint.library.conversation import Reply
-from needlepoint.methods.dialogue import Mark, Turn
+from needlepoint.methods.dialogue import Mark
 from needlepoint.server.problems import Problem
 from needlepoint.server.shared import Here
 from needlepoint.server.talks import Held
@@ -126,7 +124,7 @@ def say(here: Here, number: Number, told: TurnIn) -> TurnOut:
                 400, "usage", "a turn is words and pictures of the library, as @12; mark others"
             )
         reply = held.talk.say(said, more=_marks(told.more), less=_marks(told.less), parts=parts)
-        return _turn(held.talk.turns[-1], reply)
+        return TurnOut(**reply.to_dict())
 
 
 @router.delete("/{number}/turns/last")
@@ -149,23 +147,6 @@ def _conversation(held: Held) -> ConversationOut:
     return ConversationOut(
         id=held.id,
         method=talk.method,
-        turns=[_turn(*both) for both in zip(talk.turns, talk.replies, strict=True)],
+        turns=[TurnOut(**reply.to_dict()) for reply in talk.replies],
         question=talk.question,
-    )
-
-
-def _turn(turn: Turn, reply: Reply) -> TurnOut:
-    picture = None
-    if reply.picture:
-        picture = "data:image/jpeg;base64," + base64.b64encode(reply.picture).decode()
-    return TurnOut(
-        said=turn.said,
-        asked=turn.asked,
-        more=[MarkIn(id=mark.id, box=mark.box) for mark in turn.more],
-        less=[MarkIn(id=mark.id, box=mark.box) for mark in turn.less],
-        understood=reply.understood,
-        question=reply.question,
-        moved=reply.moved,
-        picture=picture,
-        answer=reply.results.to_dict(),
     )
