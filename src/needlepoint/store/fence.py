@@ -23,10 +23,14 @@ class FencedStore(SqliteStore):
     they are written and once with links resolved.
     """
 
+    _fences: tuple[list[tuple[int, bytes]], ...]
+
     def __init__(self, store: SqliteStore, folders: Sequence[str | os.PathLike[str]]) -> None:
         self.__dict__.update(store.__dict__)
+        self.__dict__.pop("inside", None)  # of a fence round this one
         self.writable = False
-        self._areas = _areas(super().roots(), folders)
+        outer = store._fences if isinstance(store, FencedStore) else ()
+        self._fences = (*outer, _areas(super().roots(), folders))
 
     @cached_property
     def inside(self) -> Ids:
@@ -35,16 +39,19 @@ class FencedStore(SqliteStore):
         return super().query_facts(condition, values)
 
     def _condition(self) -> tuple[str, list[Any]]:
-        terms = ["0"]
         values: list[Any] = []
-        for root, raw in self._areas:
-            if not raw:
-                terms.append("root = ?")
-                values.append(root)
-            else:
-                terms.append("(root = ? AND (raw = ? OR substr(raw, 1, ?) = ?))")
-                values += [root, raw, len(raw) + 1, raw + b"/"]
-        return " OR ".join(terms), values
+        fences = []
+        for areas in self._fences:
+            terms = ["0"]
+            for root, raw in areas:
+                if not raw:
+                    terms.append("root = ?")
+                    values.append(root)
+                else:
+                    terms.append("(root = ? AND (raw = ? OR substr(raw, 1, ?) = ?))")
+                    values += [root, raw, len(raw) + 1, raw + b"/"]
+            fences.append(f"({' OR '.join(terms)})")
+        return " AND ".join(fences), values
 
     def _visible(self) -> tuple[str, list[Any]]:
         condition, values = self._condition()
@@ -58,8 +65,12 @@ class FencedStore(SqliteStore):
 
     def roots(self) -> dict[int, tuple[str, bool]]:
         """The roots that reach inside."""
-        reached = {root for root, _ in self._areas}
-        return {number: told for number, told in super().roots().items() if number in reached}
+        reached = [{root for root, _ in areas} for areas in self._fences]
+        return {
+            number: told
+            for number, told in super().roots().items()
+            if all(number in some for some in reached)
+        }
 
     def facts(self, ids: Iterable[int]) -> dict[int, tuple[FileRecord, Facts]]:
         """As ever, of pictures inside."""
