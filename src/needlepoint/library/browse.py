@@ -18,6 +18,7 @@ from needlepoint.errors import (
 )
 from needlepoint.intake.decode import decode
 from needlepoint.intake.reading import os_reason, special_kind
+from needlepoint.library.facets import Counter, Facets
 from needlepoint.picture import Facts, Picture
 from needlepoint.store.base import FileRecord
 from needlepoint.store.browsing import Browsing, Listed, Order
@@ -68,6 +69,7 @@ class Shelf:
 
     def __init__(self, store: Browsing) -> None:
         self._store = store
+        self._counter = Counter(store)
         self.cache: Path | None = store.folder / "cache" if store.writable else None
         """Where what can be made again may be kept; None where nothing may be written."""
 
@@ -109,6 +111,13 @@ class Shelf:
         found, key = self._store.page(chosen.sql, chosen.parameters, order, limit, after)
         total = self._store.count(chosen.sql, chosen.parameters)
         return Page(found, total, None if key is None else _cursor(order, key))
+
+    def facets(self, where: str | None = None) -> Facets:
+        """What pictures have in common, counted under a filter."""
+        if where is None or not where.strip():
+            return self._counter.count(None)
+        chosen = self.filter(where)
+        return self._counter.count(self._store.query_facts(chosen.sql, chosen.parameters))
 
     def places(self, where: str | None = None) -> list[tuple[int, float, float]]:
         """Id, latitude and longitude of every picture that has a place, in id order."""
