@@ -1,0 +1,182 @@
+// Where the grid's pictures come from: answers and the whole library, fetched page by page.
+
+import { get } from "./api.js";
+
+const FIRST = 60;
+const MORE = 200;
+const BROWSE = 5000;
+
+/** `2021-03` to `March 2021` in the reader's language. */
+export function monthName(key) {
+  const [year, month] = key.split("-").map(Number);
+  return new Date(Date.UTC(year, month - 1, 1)).toLocaleDateString(undefined, {
+    year: "numeric",
+    month: "long",
+    timeZone: "UTC",
+  });
+}
+
+/** Sections by month of an order by date: a new one begins where the month changes. */
+class Months {
+  constructor() {
+    this.list = [];
+    this.key = undefined;
+  }
+
+  add(index, taken) {
+    const key = taken ? taken.slice(0, 7) : "";
+    if (key === this.key) return;
+    this.key = key;
+    this.list.push({ label: key ? monthName(key) : "Without a date", start: index });
+  }
+}
+
+/** A list that grows by pages behind an opaque cursor; one request at a time. */
+class Paged {
+  constructor() {
+    this.total = 0;
+    this.loaded = 0;
+    this.done = false;
+    this.error = null;
+    this.cursor = null;
+    this.changed = () => {};
+    this.control = new AbortController();
+    this.running = null;
+  }
+
+  /** Fetch until the picture at `index` is there, or there is no more. */
+  need(index) {
+    this.wanted = Math.max(this.wanted ?? 0, index);
+    this.running ??= this.run().finally(() => (this.running = null));
+    return this.running;
+  }
+
+  async run() {
+    while (!this.done && !this.error && this.loaded <= this.wanted) {
+      try {
+        const page = await this.page(this.cursor, this.control.signal);
+        this.cursor = page.next;
+        this.done = !page.next;
+        if (this.done) this.total = this.loaded;
+      } catch (error) {
+        if (this.control.signal.aborted) return;
+        this.error = error;
+      }
+      this.changed();
+    }
+  }
+
+  /** Call off what is under way. */
+  stop() {
+    this.control.abort();
+    this.changed = () => {};
+  }
+}
+
+/** Everything in the library, newest first, under headings of months; a few bytes a picture. */
+export class Browse extends Paged {
+  constructor(where, order) {
+    super();
+    this.asked = { where, order: order === "oldest" ? "oldest" : "newest", fields: "brief", limit: BROWSE };
+    this.kind = "browse";
+    this.ids = [];
+    this.shapes = [];
+    this.months = new Months();
+  }
+
+  async page(cursor, signal) {
+    const answer = await get("/v1/items", { ...this.asked, cursor }, { signal });
+    for (const { id, width, height, taken } of answer.items) {
+      this.months.add(this.loaded, taken);
+      this.ids.push(id);
+      // Width in the high, height in the low bits: two sides of at most 65535 make one number.
+      this.shapes.push(Math.min(width, 65535) * 65536 + Math.min(height, 65535));
+      this.loaded += 1;
+    }
+    this.total = answer.total;
+    this.answer = answer;
+    return answer;
+  }
+
+  at(index) {
+    if (index >= this.loaded) return null;
+    const shape = this.shapes[index];
+    return { id: this.ids[index], width: Math.floor(shape / 65536) || 1, height: shape % 65536 || 1 };
+  }
+
+  sections() {
+    return this.months.list;
+  }
+
+  indexOf(id) {
+    return this.ids.indexOf(id);
+  }
+}
+
+/** The answer to a question, best first or by date. */
+export class Answer extends Paged {
+  constructor(state) {
+    super();
+    this.kind = "answer";
+    this.byDate = state.order !== "score";
+    this.asked = {
+      q: state.q,
+      where: state.filter,
+      order: state.order,
+      fold: String(state.fold),
+      min_score: this.byDate ? state.min : null,
+    };
+    this.rows = [];
+    this.months = new Months();
+  }
+
+  async page(cursor, signal) {
+    const answer = await get("/v1/search", { ...this.asked, limit: cursor ? MORE : FIRST, cursor }, { signal });
+    this.answer ??= answer;
+    this.take(answer);
+    return answer;
+  }
+
+  take(answer) {
+    for (const hit of answer.hits) {
+      if (this.byDate) this.months.add(this.loaded, hit.taken);
+      this.rows.push(hit);
+      this.loaded += 1;
+    }
+    this.total = answer.total ?? this.loaded;
+  }
+
+  at(index) {
+    return this.rows[index] ?? null;
+  }
+
+  indexOf(id) {
+    return this.rows.findIndex((hit) => hit.id === id);
+  }
+
+  /** How many lie above a score; null while pages that could tell are not there yet. */
+  above(line) {
+    if (line === null) return this.total;
+    const calibrated = line === this.answer?.cutoff;
+    const below = this.rows.findIndex((hit) => (calibrated ? hit.match === false : hit.score < line));
+    if (below >= 0) return below;
+    if (this.done) return this.loaded;
+    return calibrated ? (this.answer?.matching ?? null) : null;
+  }
+
+  sections() {
+    return this.byDate ? this.months.list : [];
+  }
+}
+
+/** An answer that is already here: a turn of a conversation. */
+export class Given extends Answer {
+  constructor(answer, label) {
+    super({ q: answer.query ?? "", filter: "", order: "score", fold: true, min: "" });
+    this.answer = answer;
+    this.label = label;
+    this.take(answer);
+    this.total = this.loaded;
+    this.done = true;
+  }
+}
