@@ -40,13 +40,15 @@ const app = {
 Object.assign(app, selection(app));
 theme(app);
 status(app);
-results(app);
+const ask = results(app);
 queryBox(app);
 filters(app);
-viewer(app);
+const look = viewer(app);
 saved(app);
 navigation(app);
 keys(app);
+ask();
+look();
 
 api.get("/v1/info").then(
   (info) => {

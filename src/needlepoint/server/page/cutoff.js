@@ -29,27 +29,35 @@ export function cutoff(app, preview) {
     range.setAttribute("aria-valuetext", line === null ? "no cut-off" : `${score(line)}, ${cut === null ? "many" : plural(cut, "picture")} above`);
   }
 
+  /** What a custom property comes to in this theme: a canvas knows no properties. */
+  function colour(name) {
+    told.style.color = `var(${name})`;
+    const { color } = getComputedStyle(told);
+    told.style.color = "";
+    return color;
+  }
+
   function paint(line) {
     const context = canvas.getContext("2d");
-    const style = getComputedStyle(element);
     const { width, height } = canvas;
     const counts = new Array(BARS).fill(0);
     for (const { score: value } of source.rows) {
       counts[Math.max(0, Math.min(BARS - 1, Math.floor((BARS * (value - low)) / (high - low || 1))))] += 1;
     }
     // Many pictures score low and few high; on a log scale both are seen.
+    const [strong, weak] = [colour("--match"), colour("--bar-below")];
     const most = Math.log1p(Math.max(...counts));
     context.clearRect(0, 0, width, height);
     counts.forEach((n, i) => {
       if (!n) return;
       const tall = Math.max(3, (height * Math.log1p(n)) / most);
       const above = line === null || valueAt(((i + 0.5) * STEPS) / BARS) >= line;
-      context.fillStyle = style.getPropertyValue(above ? "--bar-above" : "--bar-below");
+      context.fillStyle = above ? strong : weak;
       context.fillRect((i * width) / BARS, height - tall, width / BARS - 2, tall);
     });
     const calibrated = source.answer?.cutoff;
     if (calibrated === null || calibrated === undefined) return;
-    context.fillStyle = style.getPropertyValue("--bar-tick");
+    context.fillStyle = colour("--ink");
     context.fillRect(((calibrated - low) / (high - low || 1)) * width - 1, 0, 2, height);
   }
 

@@ -208,8 +208,6 @@ export function results(app) {
     if (event.shiftKey || event.ctrlKey || event.metaKey) app.pick(index, event);
     else app.open(element.dataset.id);
   });
-  // The parts that follow in app.js are there once this turn has ended.
-  queueMicrotask(ask);
 
   function hovering() {
     let timer = 0;
@@ -231,4 +229,6 @@ export function results(app) {
     root.addEventListener("focusin", (event) => enter(event.target.closest("[data-id]")));
     root.addEventListener("focusout", leave);
   }
+
+  return ask;
 }

@@ -5,6 +5,7 @@ import { get } from "./api.js";
 const FIRST = 60;
 const MORE = 200;
 const BROWSE = 5000;
+const MANY = 12;
 
 /** `2021-03` to `March 2021` in the reader's language. */
 export function monthName(key) {
@@ -16,18 +17,24 @@ export function monthName(key) {
   });
 }
 
-/** Sections by month of an order by date: a new one begins where the month changes. */
-class Months {
+/** Sections of an order by date: months where there are many pictures a month, else years. */
+class Dates {
   constructor() {
-    this.list = [];
-    this.key = undefined;
+    this.months = [];
+    this.years = [];
   }
 
   add(index, taken) {
-    const key = taken ? taken.slice(0, 7) : "";
-    if (key === this.key) return;
-    this.key = key;
-    this.list.push({ label: key ? monthName(key) : "Without a date", start: index });
+    const month = taken ? taken.slice(0, 7) : "";
+    if (month !== this.month) this.months.push({ label: month ? monthName(month) : "Without a date", start: index });
+    if (month.slice(0, 4) !== this.year) this.years.push({ label: month.slice(0, 4) || "Without a date", start: index });
+    this.month = month;
+    this.year = month.slice(0, 4);
+    this.count = index + 1;
+  }
+
+  sections() {
+    return this.count >= MANY * this.months.length ? this.months : this.years;
   }
 }
 
@@ -81,13 +88,13 @@ export class Browse extends Paged {
     this.kind = "browse";
     this.ids = [];
     this.shapes = [];
-    this.months = new Months();
+    this.dates = new Dates();
   }
 
   async page(cursor, signal) {
     const answer = await get("/v1/items", { ...this.asked, cursor }, { signal });
     for (const { id, width, height, taken } of answer.items) {
-      this.months.add(this.loaded, taken);
+      this.dates.add(this.loaded, taken);
       this.ids.push(id);
       // Width in the high, height in the low bits: two sides of at most 65535 make one number.
       this.shapes.push(Math.min(width, 65535) * 65536 + Math.min(height, 65535));
@@ -105,7 +112,7 @@ export class Browse extends Paged {
   }
 
   sections() {
-    return this.months.list;
+    return this.dates.sections();
   }
 
   indexOf(id) {
@@ -127,7 +134,7 @@ export class Answer extends Paged {
       min_score: this.byDate ? state.min : null,
     };
     this.rows = [];
-    this.months = new Months();
+    this.dates = new Dates();
   }
 
   async page(cursor, signal) {
@@ -139,7 +146,7 @@ export class Answer extends Paged {
 
   take(answer) {
     for (const hit of answer.hits) {
-      if (this.byDate) this.months.add(this.loaded, hit.taken);
+      if (this.byDate) this.dates.add(this.loaded, hit.taken);
       this.rows.push(hit);
       this.loaded += 1;
     }
@@ -165,7 +172,7 @@ export class Answer extends Paged {
   }
 
   sections() {
-    return this.byDate ? this.months.list : [];
+    return this.byDate ? this.dates.sections() : [];
   }
 }
 

@@ -13,8 +13,13 @@ import { Zoom } from "./zoom.js";
 const LARGE = 2048;
 const LARGEST = 4096;
 
-/** Shows the picture that `open` of the address names: an item's number or `upload:HASH`. */
+/** Shows the picture that `open` of the address names (an item's number or `upload:HASH`), from when it is begun. */
 export function viewer(app) {
+  let id = "";
+  let item = null;
+  let boxing = true;
+  let control = new AbortController();
+  let opener = null;
   const dialog = document.getElementById("viewer");
   const title = h("h2", { class: "viewer-title", tabIndex: -1 });
   const position = h("span", { class: "viewer-position" });
@@ -43,12 +48,6 @@ export function viewer(app) {
     if (boxing && event.button === 0 && plane.contains(event.target)) drawer.press(event);
     else if (stage.contains(event.target)) zoom.drag(event);
   });
-
-  let id = "";
-  let item = null;
-  let boxing = true;
-  let control = new AbortController();
-  let opener = null;
 
   const isUpload = () => id.startsWith("upload:");
   const hit = () => app.hits().find((one) => one && String(one.id) === id) ?? null;
@@ -84,14 +83,14 @@ export function viewer(app) {
     image.style.backgroundImage = isUpload() ? "" : `url("${thumb(id, 320)}")`;
     image.src = isUpload() ? thumb(id, 1024) : url(`/v1/items/${id}/crop`, { side: LARGE });
     place();
-    draw(known);
+    draw();
     if (isUpload()) return;
     try {
       const told = await get(`/v1/items/${id}`, {}, { signal });
       if (mine !== id) return;
-      item = { ...known, ...told };
+      item = { ...hit(), ...told };
       size(item);
-      draw(known);
+      draw();
     } catch (error) {
       if (signal.aborted) return;
       title.textContent = `@${id}`;
@@ -185,7 +184,8 @@ export function viewer(app) {
     }
   }
 
-  function draw(known) {
+  function draw() {
+    const known = hit();
     title.textContent = isUpload() ? "Your picture" : (item?.name ?? known?.name ?? `@${id}`);
     dialog.setAttribute("aria-label", title.textContent);
     image.alt = title.textContent;
@@ -254,6 +254,6 @@ export function viewer(app) {
 
   app.onChange(show);
   // The grid's first answer tells what is before and after.
-  app.placeViewer = () => id && (place(), hit() && (size(hit()), draw(hit())));
-  queueMicrotask(() => show(app.state));
+  app.placeViewer = () => id && (place(), hit() && (size(hit()), draw()));
+  return () => show(app.state);
 }
