@@ -73,6 +73,10 @@ class Shelf:
         self.cache: Path | None = store.folder / "cache" if store.writable else None
         """Where what can be made again may be kept; None where nothing may be written."""
 
+    def roots(self) -> list[str]:
+        """The folders of the library, as absolute paths."""
+        return [path for path, _ in self._store.roots().values()]
+
     def filter(self, where: str | None) -> Filter:
         """A filter made ready for this library's folders; None and blank find everything.
 

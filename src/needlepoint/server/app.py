@@ -12,7 +12,7 @@ from needlepoint.library import Library
 from needlepoint.server import problems
 from needlepoint.server.armour import Armour
 from needlepoint.server.bounds import Bounds
-from needlepoint.server.routes import conversations, facets, items, page, search
+from needlepoint.server.routes import conversations, facets, items, jobs, page, search
 from needlepoint.server.security import Doorman
 from needlepoint.server.settings import Serving
 from needlepoint.server.shared import Shared
@@ -34,7 +34,7 @@ def create_app(library: Library, serving: Serving | None = None) -> FastAPI:
     app.add_middleware(Doorman, serving=serving)
     app.add_middleware(Bounds, serving=serving)
     app.add_middleware(Armour)
-    for room in (search, items, facets, conversations, page):
+    for room in (search, items, facets, jobs, conversations, page):
         app.include_router(room.router)
     folder = str(files("needlepoint.server") / "page")
     app.mount("/static", StaticFiles(directory=folder), name="static")

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from needlepoint.library import Library
+from needlepoint.library.jobs import Jobs
 from needlepoint.library.thumbs import Thumbs
 from needlepoint.server.settings import Serving
 from needlepoint.server.talks import Kept
@@ -19,6 +20,7 @@ class Shared:
         self.library, self.serving = library, serving
         self.conversations = Kept()
         self.thumbs = Thumbs(library.shelf)
+        self.jobs = Jobs(library, below=serving.index_below)
 
 
 def _of(request: Request) -> Shared:
