@@ -78,13 +78,13 @@ def test_exact_equals_brute_force_over_what_is_stored(indexed, pictures, questio
     A fused score is the mean, by weight, of the parts' standardised scores.
     """
     store, asked = indexed._store, []
-    true = store.search
+    true = store.search_many
 
-    def seen(probes, k, **options):
-        asked.extend(probes)
-        return true(probes, k, **options)
+    def seen(questions):
+        asked.extend(probe for question in questions for probe in question.probes)
+        return true(questions)
 
-    monkeypatch.setattr(store, "search", seen)
+    monkeypatch.setattr(store, "search_many", seen)
     found = indexed.search(question.format(p=pictures), k=1000, mode="exact")
     total = dict.fromkeys((hit.id for hit in found), 0.0)
     boxes = {}

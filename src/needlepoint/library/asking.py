@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
-from needlepoint.errors import LibraryBusy, LibraryIncompatible, NoSuchItem, UsageError
+from needlepoint.errors import (
+    LibraryBusy,
+    LibraryIncompatible,
+    NeedlepointError,
+    UsageError,
+)
 from needlepoint.intake.decode import decode
 from needlepoint.library.hits import (
     Clock,
@@ -21,25 +25,19 @@ from needlepoint.library.hits import (
     to_hits,
     weigh,
 )
-from needlepoint.library.roster import BUILTIN, Asks, Roster, method_of
-from needlepoint.methods.card import Asked, Method, find_method
+from needlepoint.library.preparing import Preparer, Texts, calibration_of
+from needlepoint.library.roster import BUILTIN, Roster
+from needlepoint.methods.card import Asked, find_method
 from needlepoint.parts import (
-    Calibrated,
-    Calibration,
     DenseEncoder,
-    Encoder,
-    Floats,
-    TextEncoder,
 )
-from needlepoint.picture import Box, Picture
+from needlepoint.picture import Picture
 from needlepoint.query import Part, Query
 from needlepoint.regions.describe import WINDOW_SIZES, dense_map
 from needlepoint.regions.heat import Heat, heat, unpack_map
-from needlepoint.regions.question import QUESTION_SIDE, picture_vector
 from needlepoint.regions.recipe import Recipe, is_policy
 from needlepoint.results import Results
-from needlepoint.search.fusion import BEST, WHOLE, Fusion
-from needlepoint.store.base import Ids, Probe, Space, StoreHits
+from needlepoint.store.base import Ids, Probe, Question, StoreHits
 from needlepoint.store.sqlite import SqliteStore
 from needlepoint.where import compile_where
 
@@ -65,11 +63,24 @@ class Options:
     without: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A question made ready for the store; ``again`` where its best are put in order again."""
+
+    query: Query
+    options: Options
+    ready: list[Ready]
+    probes: list[Probe]
+    fused: bool
+    again: Asked | None = None
+
+
 class Asker:
     """Answers questions about one library."""
 
     def __init__(self, store: SqliteStore, roster: Roster, words_model: Callable[[], str]) -> None:
         self._store, self._roster, self._words_model = store, roster, words_model
+        self.preparer = Preparer(store, roster)
 
     def ask(self, query: Query, options: Options) -> Results:
         """The best pictures for a question.
@@ -79,17 +90,29 @@ class Asker:
             LibraryIncompatible: the library was not indexed for this model or method.
             PictureError: a picture to ask with cannot be read.
         """
+        return _raised(self.ask_many([(query, options)])[0])
+
+    def ask_many(self, asked: Sequence[tuple[Query, Options]]) -> list[Results | Exception]:
+        """Of each question its answer, or the error that :meth:`ask` would raise.
+
+        The answers are those of asking one by one; texts are encoded together, and all questions
+        share one look at the vectors. Times are those of all together.
+        """
+        clock = Clock()
+        texts = self.preparer.texts(asked)
+        made = _each(asked, lambda one: self._make(*one, texts))
+        clock.lap("encode")
+        return self._answer(made, clock)
+
+    def _make(self, query: Query, options: Options, texts: Texts) -> _Made:
         self.check(options)
         if isinstance(options.min_score, str) and options.min_score != "auto":
             raise UsageError(f"`min_score` is a number or auto. Received: {options.min_score!r}.")
         if options.corpus is not None:
             _check_corpus(options.method)
-        clock = Clock()
-        ready = [self._prepare(part, options) for part in query.parts]
+        ready = [self.preparer.prepare(part, options, texts) for part in query.parts]
         again = _in_order_by(ready)
-        probes, fused = weigh(ready)
-        clock.lap("encode")
-        return self._answer(query, options, ready, probes, fused, again, clock)
+        return _Made(query, options, ready, *weigh(ready), again)
 
     def check(self, options: Options) -> None:
         """Refuse a number of hits or a filter that no question can have."""
@@ -100,13 +123,13 @@ class Asker:
 
     def probes(self, query: Query, options: Options) -> list[Probe]:
         """The parts of a question made ready, one probe each."""
-        return weigh([self._prepare(part, options) for part in query.parts])[0]
+        return weigh([self.preparer.prepare(part, options) for part in query.parts])[0]
 
     def background(self, probe: Probe) -> tuple[float, float] | None:
         """Mean and spread of unrelated pictures' scores, where the probe's encoder knows them."""
         space = next(space for space in self._store.spaces() if space.id == probe.space)
         encoder = self._roster.open(space.encoder)
-        known = _calibration(encoder, space, None, probe.fusion)
+        known = calibration_of(encoder, space, None, probe.fusion)
         return None if known is None else known.background(probe.vector)
 
     def pictures(self, space: int, options: Options) -> Ids:
@@ -131,40 +154,71 @@ class Asker:
             Ready(p, spaces[p.space], options.method or "", None, name=name)
             for p, name in zip(probes, names or [""] * len(probes), strict=True)
         ]
-        return self._answer(query, options, ready, list(probes), True, None, Clock())
+        made = _Made(query, options, ready, list(probes), True)
+        return _raised(self._answer([made], Clock())[0])
 
     def _answer(
-        self,
-        query: Query,
-        options: Options,
-        ready: list[Ready],
-        probes: list[Probe],
-        fused: bool,
-        again: Asked | None,
-        clock: Clock,
-    ) -> Results:
-        within = self._within(options)
+        self, every: Sequence[_Made | Exception], clock: Clock
+    ) -> list[Results | Exception]:
+        questions = _each(every, self._question)
         clock.lap("filter")
-        many = max(options.k + len(options.without), again.shortlist if again else 0)
-        found = self._store.search(probes, many, within=within, mode=options.mode)
-        reordered = 0
-        if again is not None:
-            found, reordered = in_order_again(self._store, found, ready[0], again)
+        found = self._search(questions)
+        paired = [
+            one if isinstance(one, Exception) else (one, hits)
+            for one, hits in zip(every, found, strict=True)
+        ]
+        again = _each(paired, lambda pair: self._again(*pair))
         clock.lap("search")
-        judge = Judge(ready, fused)
+        return _each(again, lambda one: self._results(*one, clock))
+
+    def _question(self, made: _Made) -> Question:
+        options, again = made.options, made.again
+        many = max(options.k + len(options.without), again.shortlist if again else 0)
+        return Question(made.probes, many, self._within(options), options.mode)
+
+    def _search(self, questions: Sequence[Question | Exception]) -> list[StoreHits | Exception]:
+        good = [one for one in questions if not isinstance(one, Exception)]
+        try:
+            found = iter(self._store.search_many(good))
+        except NeedlepointError as error:
+            if len(good) == 1:
+                return [one if isinstance(one, Exception) else error for one in questions]
+            # the error is one question's; the others are answered
+            return _each(questions, lambda one: self._store.search_many([one])[0])
+        return [one if isinstance(one, Exception) else next(found) for one in questions]
+
+    def _again(self, made: _Made, found: StoreHits | Exception) -> tuple[_Made, StoreHits, int]:
+        if isinstance(found, Exception):
+            raise found
+        if made.again is None:
+            return made, found, 0
+        return made, *in_order_again(self._store, found, made.ready[0], made.again)
+
+    def _results(self, made: _Made, found: StoreHits, reordered: int, clock: Clock) -> Results:
+        options, ready = made.options, made.ready
+        judge = Judge(ready, made.fused)
         wanted = Wanted(options.k, options.min_score, options.without)
-        hits = to_hits(self._store, found, ready, probes, fused, judge, wanted, reordered)
+        hits = to_hits(self._store, found, ready, made.probes, made.fused, judge, wanted, reordered)
         clock.lap("facts")
         return Results(
-            query=query,
+            query=made.query,
             hits=hits,
             cutoff=judge.cutoff,
             notes=self._notes(ready),
-            timings=clock.laps,
+            timings=dict(clock.laps),
             exact=found.exact,
             candidates=found.candidates,
             decode=decode,
         )
+
+    def warm(self) -> None:
+        """Load what the first question of each kind would wait for."""
+        blank = Picture.from_pixels(np.full((64, 64, 3), 128, np.uint8))
+        for part in (Part("text", "a picture"), Part("picture", "blank", picture=blank)):
+            # a library may answer only one kind, or have no pictures yet
+            with contextlib.suppress(UsageError):
+                ready = self.preparer.prepare(part, Options())
+                self._store.search([ready.probe], 1)
 
     def heat(self, number: int, query: Query, model: str | None) -> Heat:
         """One question of one picture part held against every window of one picture."""
@@ -172,8 +226,8 @@ class Asker:
             raise UsageError(
                 f"a heat map needs a question with one picture, piece or item. Received: {query}"
             )
-        asked = self._prepare(query.parts[0], Options(model=model))
-        path = self.path_of(number)
+        asked = self.preparer.prepare(query.parts[0], Options(model=model))
+        path = self.preparer.path_of(number)
         stored = self._store.get_blob(number, f"map:{asked.space.name}")
         if stored is not None:
             return heat(unpack_map(stored), asked.probe.vector, WINDOW_SIZES)
@@ -188,90 +242,6 @@ class Asker:
             )
         features = dense_map(encoder, decode(path, at_least=recipe.long_side), recipe)
         return heat(features, asked.probe.vector, WINDOW_SIZES)
-
-    # -- parts to probes
-
-    def _prepare(self, part: Part, options: Options) -> Ready:
-        asks: Asks = "text" if part.kind == "text" else "image"
-        space = self._roster.space(asks, options.model, options.method)
-        encoder = self._roster.open(space.encoder)
-        method, told = _method(options.method, space)
-        fusion = method.fusion(told, encoder.card) if method else BEST
-        if not options.places:
-            fusion = WHOLE
-        asked, handicap = None, 0.0
-        if part.kind == "text":
-            asked, handicap = self._words(part.value, encoder, method, told, options)
-            vector = asked.vectors[0]
-        elif part.kind == "item" and part.box is None:
-            vector = self._stored(int(part.value), space)
-        else:
-            vector = self._seen(part, encoder, space)
-        return Ready(
-            Probe(space.id, np.ascontiguousarray(vector), part.weight, fusion=fusion),
-            space,
-            _named(options.method, space, fusion),
-            _calibration(encoder, space, method, fusion),
-            handicap,
-            asked if asked is not None and asked.second is not None else None,
-            str(part),
-        )
-
-    def _words(
-        self, text: str, encoder: Encoder, method: Method | None, told: str, options: Options
-    ) -> tuple[Asked, float]:
-        """A text as a vector, and its handicap."""
-        if not isinstance(encoder, TextEncoder):
-            raise UsageError(f"{encoder.card.address} has no text side; choose another --model")
-        if method is not None and method.asks is not None:
-            corpus = options.corpus
-            if corpus is None:
-                corpus = tuple(" ".join(words) for words in self._store.keywords())
-            return method.asks(encoder, [text], told, corpus), 0.0
-        features = encoder.text_features([text])
-        handicap = 0.0 if features.handicap is None else float(features.handicap[0])
-        return Asked(features.vector), handicap
-
-    def _stored(self, number: int, space: Space) -> Floats:
-        rows = self._store.fetch_vectors([number], space.id)
-        if number not in rows:
-            raise UsageError(
-                f"@{number} is not a picture of this library (or {space.encoder} has not seen it). "
-                "Ids are in the results of `needlepoint search` and do not change."
-            )
-        return rows[number].whole
-
-    def _seen(self, part: Part, encoder: Encoder, space: Space) -> Floats:
-        """The vector of a picture part."""
-        picture = self._picture(part)
-        box = part.box
-        if box is not None:
-            box = _in_pixels(box, picture, percent=part.box_percent)
-        return picture_vector(encoder, picture, box, recipe=space.recipe, space=space.name)
-
-    def _picture(self, part: Part) -> Picture:
-        if part.pixels is not None:
-            return Picture.from_pixels(part.pixels, part.value)
-        if part.is_url:
-            raise UsageError(
-                f"{part.value} is on the web, and this version fetches nothing. "
-                "Save the picture and give its path."
-            )
-        source = self.path_of(int(part.value)) if part.kind == "item" else part.file
-        # A small piece of a large picture needs the large picture's pixels.
-        return decode(source, at_least=0 if part.box is not None else QUESTION_SIDE)
-
-    def path_of(self, number: int) -> str:
-        """Absolute path of a library item.
-
-        Raises:
-            NoSuchItem: no such item.
-        """
-        facts = self._store.facts([number])
-        if number not in facts:
-            raise NoSuchItem(f"@{number} is not a picture of this library.")
-        file = facts[number][0]
-        return os.path.join(self._store.roots()[file.root][0], file.path)
 
     def _within(self, options: Options) -> Ids | None:
         if options.where is None:
@@ -291,29 +261,27 @@ class Asker:
         return [WORDS_NOTE.format(model=self._words_model(), folder=folder)]
 
 
-def _method(named: str | None, space: Space) -> tuple[Method | None, str]:
-    """The method a space is searched with, and its options; None for a plain region policy."""
-    own, _, stored = space.recipe.partition(":")
-    if named is None:
-        return (None, "") if is_policy(space.recipe) else (find_method(own), stored)
-    name, _, told = named.partition(":")
-    return find_method(name), told or (stored if name == own else "")
+_Given = TypeVar("_Given")
+_Gained = TypeVar("_Gained")
 
 
-def _named(named: str | None, space: Space, fusion: Fusion) -> str:
-    """The name of the method that answers."""
-    if named is not None:
-        return named.partition(":")[0]
-    return "whole" if fusion.kind == "whole" else method_of(space.recipe)
+def _each(
+    items: Sequence[_Given | Exception], do: Callable[[_Given], _Gained]
+) -> list[_Gained | Exception]:
+    """Do something with each; an error takes the place of its item and stays there."""
+    done: list[_Gained | Exception] = []
+    for item in items:
+        try:
+            done.append(item if isinstance(item, Exception) else do(item))
+        except Exception as error:
+            done.append(error)
+    return done
 
 
-def _calibration(
-    encoder: Encoder, space: Space, method: Method | None, fusion: Fusion
-) -> Calibration | None:
-    """What the scores mean, where that was fitted: on wholes and best regions, asked plainly."""
-    if fusion.kind == "gated" or (method is not None and method.asks is not None):
-        return None
-    return encoder.calibration(space.name) if isinstance(encoder, Calibrated) else None
+def _raised(found: Results | Exception) -> Results:
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def _in_order_by(ready: list[Ready]) -> Asked | None:
@@ -339,11 +307,3 @@ def _check_corpus(method: str | None) -> None:
             "at how common words are. Leave it out, or name a method that does "
             "(needlepoint methods)."
         )
-
-
-def _in_pixels(box: Box, picture: Picture, *, percent: bool) -> Box:
-    if not percent:
-        return box
-    width, height = picture.size
-    x, y, w, h = box
-    return x * width / 100, y * height / 100, w * width / 100, h * height / 100

@@ -349,7 +349,7 @@ class Library:
         Raises:
             NoSuchItem: no such item.
         """
-        path = self._asker.path_of(number)
+        path = self._asker.preparer.path_of(number)
         file, facts = self._store.facts([number])[number]
         return {
             "id": number,

@@ -63,7 +63,7 @@ class LibraryView:
 
     def pixels(self, number: int, side: int) -> Pixels:
         """A picture of the library."""
-        return decode(self._asker.path_of(number), at_least=side).pixels
+        return decode(self._asker.preparer.path_of(number), at_least=side).pixels
 
     def seen(self, pixels: Pixels) -> Probe:
         """A picture that is not of the library as a probe."""
