@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
+
+from PIL import Image
+
+from needlepoint.picture import Pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +49,15 @@ class ChatModel(Protocol):
             ModelUnavailable: the model cannot be reached, or answers nothing usable after retries.
         """
         ...
+
+
+def shown(pixels: Pixels, side: int = 768) -> bytes:
+    """A picture for a message: a JPEG of its pixels alone, its long side at most ``side``.
+
+    Nothing that a file says beside its pixels (place, camera, date) is in it.
+    """
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=88)
+    return out.getvalue()
