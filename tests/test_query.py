@@ -165,13 +165,13 @@ def test_coerce_takes_what_people_have(tmp_path: object) -> None:
 def test_coerce_carries_pixels() -> None:
     grey = np.full((4, 6), 90, np.uint8)
     part = Query.coerce(grey).parts[0]
-    assert part.pixels is not None
-    assert part.pixels.shape == (4, 6, 3)
-    assert (part.pixels == 90).all()
+    assert part.picture is not None
+    assert part.picture.pixels.shape == (4, 6, 3)
+    assert (part.picture.pixels == 90).all()
     clear = np.zeros((3, 3, 4), np.uint8)
-    see_through = Query.coerce(clear).parts[0].pixels
+    see_through = Query.coerce(clear).parts[0].picture
     assert see_through is not None
-    assert (see_through == 128).all(), "alpha goes over neutral grey"
+    assert (see_through.pixels == 128).all(), "alpha goes over neutral grey"
     assert Query.coerce(grey) == Query.coerce(grey.copy()), "equal pictures are equal questions"
     assert Query.coerce(grey) != Query.coerce(grey.T.copy())
     assert "array" not in repr(Query.coerce(grey))
@@ -183,9 +183,9 @@ def test_coerce_turns_a_pil_picture_upright() -> None:
     exif[0x0112] = 6
     image.info["exif"] = exif.tobytes()
     turned = Image.open(_saved(image, exif))
-    pixels = Query.coerce(turned).parts[0].pixels
-    assert pixels is not None
-    assert pixels.shape == (20, 10, 3)
+    upright = Query.coerce(turned).parts[0].picture
+    assert upright is not None
+    assert upright.pixels.shape == (20, 10, 3)
 
 
 def _saved(image: Image.Image, exif: Image.Exif) -> object:

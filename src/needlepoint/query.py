@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from needlepoint.errors import UsageError
-from needlepoint.picture import Pixels
+from needlepoint.picture import Picture, Pixels
 from needlepoint.query_part import PICTURE_ENDINGS, Part
 from needlepoint.query_reading import read
 
@@ -89,7 +89,8 @@ class Query:
         pixels = _pixels(question)
         digest = hashlib.blake2b(pixels.tobytes(), digest_size=8, salt=b"needlepoint")
         digest.update(repr(pixels.shape).encode())
-        return cls((Part("picture", _MEMORY + digest.hexdigest(), pixels=pixels),))
+        name = _MEMORY + digest.hexdigest()
+        return cls((Part("picture", name, picture=Picture.from_pixels(pixels, name)),))
 
 
 def _pixels(question: Any) -> Pixels:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from needlepoint.errors import UsageError
-from needlepoint.picture import Box, Pixels
+from needlepoint.picture import Box, Picture
 
 PartKind = Literal["text", "picture", "item"]
 MAX_WEIGHT = 1000.0
@@ -41,8 +41,8 @@ class Part:
 
     ``value`` is the words, the path or URL, or the decimal id of a library item. ``box`` limits a
     picture or an item to a piece of it; ``box_percent`` says that the box is in percent of the
-    picture rather than in pixels. ``weight`` is signed: below zero pushes away. ``pixels`` uint8
-    ``[H, W, 3]`` carries a picture that has no file; ``value`` is then a hash of it.
+    picture rather than in pixels. ``weight`` is signed: below zero pushes away. ``picture`` carries
+    one that has been decoded already, and so needs no file; ``value`` then only names it.
 
     Raises UsageError for an empty value, a box without area or a weight of zero, NaN or beyond
     1000.
@@ -53,7 +53,7 @@ class Part:
     weight: float = 1.0
     box: Box | None = None
     box_percent: bool = False
-    pixels: Pixels | None = field(default=None, compare=False, repr=False)
+    picture: Picture | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         problem = weight_problem(self.weight) or self._problem()
@@ -76,7 +76,7 @@ class Part:
     @property
     def is_url(self) -> bool:
         """Whether the picture is on the web (this version does not fetch)."""
-        return self.kind == "picture" and self.pixels is None and bool(URL.match(self.value))
+        return self.kind == "picture" and self.picture is None and bool(URL.match(self.value))
 
     @property
     def file(self) -> str:

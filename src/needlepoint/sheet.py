@@ -108,12 +108,9 @@ def _part(part: Part, decode: Decode) -> str:
         return f"<span>{_text(part.value)}</span>"
     if part.kind == "item" or part.is_url:
         return f"<span>{_text(str(part))}</span>"
-    name = "picture" if part.pixels is not None else os.path.basename(part.value)
+    name = "picture" if part.picture is not None else os.path.basename(part.value)
     try:
-        if part.pixels is not None:
-            picture = Picture.from_pixels(part.pixels)
-        else:
-            picture = decode(part.file, at_least=CHIP)
+        picture = part.picture or decode(part.file, at_least=CHIP)
     except (NeedlepointError, OSError):
         return f"<span>{_text(name)}</span>"
     width, height = picture.size

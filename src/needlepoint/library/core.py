@@ -19,6 +19,7 @@ from needlepoint.intake.watch import watch
 from needlepoint.library.asking import Asker, Options
 from needlepoint.library.browse import Shelf
 from needlepoint.library.conversation import Conversation
+from needlepoint.library.guests import Pictures, admit
 from needlepoint.library.indexing import Indexer, IndexReport, Progress
 from needlepoint.library.plans import plan_describer, plan_spaces, remember
 from needlepoint.library.roster import BUILTIN, Asks, Roster, method_of
@@ -343,6 +344,15 @@ class Library:
         number = self._store.at(os.path.abspath(given))
         return self._store.at(os.path.realpath(given)) if number is None else number
 
+    def admit(self, query: Query, pictures: Pictures) -> Query:
+        """A question of somebody who may not know this machine's files; see ``guests.admit``.
+
+        Raises:
+            UsageError: it names a picture that may not be asked with.
+            PictureError: a picture to ask with cannot be read.
+        """
+        return admit(query, self._store, self.shelf, pictures)
+
     def picture(self, number: int) -> dict[str, Any]:
         """Path, facts and state of one library item.
 
@@ -369,6 +379,34 @@ class Library:
         }
 
     # -- models and care
+
+    def warm(self) -> None:
+        """Load the encoders and whatever else the first question would wait for.
+
+        Raises:
+            LibraryIncompatible: an encoder here is not the one the library was indexed with.
+            ModelUnavailable: an encoder's files or packages are not on this machine.
+        """
+        self._asker.warm()
+
+    def release(self) -> None:
+        """Let go of encoders and search structures; the next question loads them again."""
+        self._roster.release()
+        self._store.release()
+
+    @property
+    def loaded(self) -> list[str]:
+        """Addresses of the encoders that are in memory."""
+        return self._roster.loaded
+
+    def attend(self) -> None:
+        """Make sure that the library is still there; see ``Database.attend``.
+
+        Raises:
+            LibraryMissing: it is gone, or its disk is.
+            LibraryError: another stands in its place and cannot be taken up.
+        """
+        self._store.attend()
 
     def use(self, address: str, for_: Literal["text", "image", "both"] = "both") -> None:
         """Set the indexed encoder that answers words, pictures or both."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import threading
 from collections.abc import Sequence
 from typing import Literal
 
@@ -25,6 +26,7 @@ class Roster:
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
         self._open: dict[str, Encoder] = {}
+        self._opening = threading.Lock()
 
     def beside(self, store: SqliteStore) -> Roster:
         """The same encoders, opened once for both, for another view of the library."""
@@ -34,10 +36,21 @@ class Roster:
 
     def open(self, address: str) -> Encoder:
         """The encoder at an address, loaded once."""
-        if address not in self._open:
-            # One core a pass: several passes run side by side while indexing.
-            self._open[address] = open_encoder(address, threads=1)
-        return self._open[address]
+        with self._opening:
+            if address not in self._open:
+                # One core a pass: several passes run side by side while indexing.
+                self._open[address] = open_encoder(address, threads=1)
+            return self._open[address]
+
+    def release(self) -> None:
+        """Let go of all encoders; whoever is using one keeps it until done."""
+        with self._opening:
+            self._open.clear()
+
+    @property
+    def loaded(self) -> list[str]:
+        """Addresses of the encoders that are in memory."""
+        return list(self._open)
 
     def use(self, address: str, asks: Asks) -> None:
         """Make an indexed encoder the one for questions of a kind.

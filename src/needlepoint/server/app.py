@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from importlib.resources import files
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
@@ -12,15 +18,29 @@ from needlepoint.library import Library
 from needlepoint.server import problems
 from needlepoint.server.armour import Armour
 from needlepoint.server.bounds import Bounds
-from needlepoint.server.routes import conversations, facets, items, jobs, page, search
+from needlepoint.server.meters import Counting
+from needlepoint.server.routes import (
+    conversations,
+    facets,
+    health,
+    info,
+    items,
+    jobs,
+    page,
+    search,
+    uploads,
+)
 from needlepoint.server.security import Doorman
 from needlepoint.server.settings import Serving
 from needlepoint.server.shared import Shared
+
+_log = logging.getLogger("needlepoint.server")
 
 
 def create_app(library: Library, serving: Serving | None = None) -> FastAPI:
     """An ASGI application that answers for one library."""
     serving = serving or Serving()
+    shared = Shared(library, serving)
     app = FastAPI(
         title="needlepoint",
         version=__version__,
@@ -28,14 +48,44 @@ def create_app(library: Library, serving: Serving | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
         default_response_class=problems.Json,
+        lifespan=_life,
     )
-    app.state.shared = Shared(library, serving)
+    app.state.shared = shared
     problems.install(app)
     app.add_middleware(Doorman, serving=serving)
     app.add_middleware(Bounds, serving=serving)
     app.add_middleware(Armour)
-    for room in (search, items, facets, jobs, conversations, page):
+    app.add_middleware(Counting, meters=shared.meters)
+    rooms = (search, uploads, items, facets, jobs, conversations, info, health, page)
+    for room in rooms:
         app.include_router(room.router)
     folder = str(files("needlepoint.server") / "page")
     app.mount("/static", StaticFiles(directory=folder), name="static")
     return app
+
+
+@contextlib.asynccontextmanager
+async def _life(app: FastAPI) -> AsyncIterator[None]:
+    """Warm up in the background, let models go when idle, and end in good order."""
+    shared: Shared = app.state.shared
+    shared.gate.later(shared.warm).add_done_callback(_say_failure)
+    idling = asyncio.create_task(_let_go_when_idle(shared))
+    try:
+        yield
+    finally:
+        idling.cancel()
+        await asyncio.to_thread(shared.gate.close)
+        await asyncio.to_thread(shared.jobs.close)
+        shared.thumbs.close()
+
+
+async def _let_go_when_idle(shared: Shared) -> None:
+    while True:
+        await asyncio.sleep(max(1.0, shared.serving.idle_seconds / 10))
+        shared.rest()
+
+
+def _say_failure(done: Future[Any]) -> None:
+    """Warming up may fail where questions can still be answered, by another model for example."""
+    if not done.cancelled() and done.exception() is not None:
+        _log.warning("not warmed up: %s", done.exception())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -13,20 +14,30 @@ from starlette.exceptions import HTTPException
 from needlepoint.errors import (
     LibraryBusy,
     LibraryError,
+    LibraryIncompatible,
+    LibraryMissing,
     ModelUnavailable,
     NeedlepointError,
+    NoSuchItem,
     PictureError,
+    PictureGone,
+    PictureOutside,
 )
 from needlepoint.results import dumps
 
 MEDIA = "application/problem+json"
 
-_STATUS: tuple[tuple[type[NeedlepointError], int], ...] = (
-    (LibraryBusy, 409),
-    (LibraryError, 503),
-    (ModelUnavailable, 503),
-    (PictureError, 422),
-    (NeedlepointError, 400),
+_KNOWN: tuple[tuple[type[NeedlepointError], int, str], ...] = (
+    (NoSuchItem, 404, "no-such-item"),
+    (LibraryBusy, 409, "library-busy"),
+    (LibraryMissing, 503, "library-gone"),
+    (LibraryIncompatible, 409, "library-incompatible"),
+    (LibraryError, 503, "library"),
+    (ModelUnavailable, 503, "model-unavailable"),
+    (PictureGone, 410, "picture-gone"),
+    (PictureOutside, 403, "picture-outside"),
+    (PictureError, 422, "unreadable-picture"),
+    (NeedlepointError, 400, "usage"),
 )
 
 
@@ -41,9 +52,18 @@ class Json(JSONResponse):
 class Problem(Exception):
     """A refusal with a status, a slug that programs can compare, and a sentence for people."""
 
-    def __init__(self, status: int, slug: str, detail: str, **more: Any) -> None:
+    def __init__(
+        self,
+        status: int,
+        slug: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
         super().__init__(detail)
         self.status, self.slug, self.detail, self.more = status, slug, detail, more
+        self.headers = headers or {}
 
 
 def problem(status: int, slug: str, detail: str, instance: str, **more: Any) -> JSONResponse:
@@ -64,11 +84,12 @@ def install(app: FastAPI) -> None:
 
     async def own(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Problem)
-        return problem(error.status, error.slug, error.detail, request.url.path, **error.more)
+        answer = problem(error.status, error.slug, error.detail, request.url.path, **error.more)
+        answer.headers.update(error.headers)
+        return answer
 
     async def known(request: Request, error: Exception) -> JSONResponse:
-        status = next(code for kind, code in _STATUS if isinstance(error, kind))
-        slug = type(error).__name__.removesuffix("Error").lower()
+        status, slug = next((s, slug) for kind, s, slug in _KNOWN if isinstance(error, kind))
         return problem(status, slug, str(error), request.url.path)
 
     async def http(request: Request, error: Exception) -> JSONResponse:

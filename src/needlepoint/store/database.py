@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import sqlite3
 import threading
@@ -11,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from needlepoint.errors import LibraryError
+from needlepoint.errors import LibraryBusy, LibraryError, LibraryMissing
 from needlepoint.store.lock import WriterLock
-from needlepoint.store.schema import connect, plain_errors
+from needlepoint.store.schema import DATABASE, connect, plain_errors
 
 _Self = TypeVar("_Self", bound="Database")
 
@@ -28,6 +29,7 @@ class Database:
         self._guard = threading.RLock()
         self._lock = WriterLock(folder)
         self._depth = 0
+        self._file = _file_of(folder)
         self._epoch_noted = False
 
     @classmethod
@@ -46,6 +48,39 @@ class Database:
         folder = Path(folder)
         connection, writable = connect(folder, create=create, read_only=read_only)
         return cls(folder, connection, writable)
+
+    def attend(self) -> None:
+        """Make sure that the library is still there; take up another that was put in its place.
+
+        What was opened can be read on after it was deleted, which would answer of pictures that
+        nobody has any more. A process that asks for a long time asks this first.
+
+        Raises:
+            LibraryMissing: it is gone, or its disk is.
+            LibraryBusy: another stands in its place while this process writes to the old one.
+            LibraryError: what stands in its place cannot be opened.
+        """
+        there = _file_of(self.folder)
+        if there is None:
+            raise LibraryMissing(
+                f"library {self.folder} is gone: deleted, moved, or its disk is away. It is "
+                "answered from again as soon as it is back"
+            )
+        if there == self._file:
+            return
+        with self._guard:
+            if self._depth:
+                raise LibraryBusy(
+                    f"library {self.folder} was replaced while it is being written; wait until "
+                    "that has ended"
+                )
+            connection, _ = connect(self.folder, create=False, read_only=not self.writable)
+            self._db.close()
+            self._db, self._file = connection, there
+            self._renewed()
+
+    def _renewed(self) -> None:
+        """Forget what was known of the library that stood here before."""
 
     def close(self) -> None:
         """Close the files; nothing can be asked afterwards."""
@@ -142,3 +177,12 @@ class Database:
         """Keep a setting of the library."""
         with self._write():
             self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"user.{key}", value))
+
+
+def _file_of(folder: Path) -> tuple[int, int] | None:
+    """What names the database file itself, whatever it is called; None where there is none."""
+    try:
+        status = os.stat(folder / DATABASE)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

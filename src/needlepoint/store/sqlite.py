@@ -269,6 +269,15 @@ class SqliteStore(Upkeep):
                 self._db.execute("PRAGMA optimize")
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def release(self) -> None:
+        """Let go of what is held for searching; the next search maps or reads it again."""
+        with self._guard:
+            self._finder.drop()
+
+    def _renewed(self) -> None:
+        self._known = {}
+        self._finder.drop()
+
     def close(self) -> None:
         """Close the files; nothing can be asked afterwards."""
         self._finder.drop()
