@@ -36,12 +36,12 @@ def main(package: Path, target: Path) -> None:
     """Read the package's land and countries, write one file."""
     land = json.loads((package / "land-50m.json").read_text("utf-8"))
     countries = json.loads((package / "countries-50m.json").read_text("utf-8"))
-    coast = [ring for ring in _rings(land) if _area(ring) >= SPECK]
+    coast = [piece for ring in _rings(land) for piece in unroll(ring) if _area(piece) >= SPECK]
     told = {
         "source": "Natural Earth 1:50 000 000 (public domain), thinned",
         "unit": UNIT,
         "land": [pack(thin(ring)) for ring in coast],
-        "borders": [pack(thin(line)) for line in _shared(countries)],
+        "borders": [pack(thin(line)) for line in _shared(countries) if len(line) > 1],
     }
     target.write_text(json.dumps(told, separators=(",", ":")) + "\n", "utf-8")
     click.echo(f"{target.name}: {target.stat().st_size} bytes, {len(coast)} pieces of land")
@@ -95,6 +95,37 @@ def _shared(topology: dict[str, Any]) -> list[list[Point]]:
 def _area(ring: list[Point]) -> float:
     pairs = zip(ring, ring[1:] + ring[:1], strict=True)
     return abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in pairs)) / 2
+
+
+def unroll(ring: list[Point]) -> list[list[Point]]:
+    """The pieces of a ring that may cross the 180th meridian or go around a pole, cut there."""
+    turned = [ring[0]]
+    for lon, lat in ring[1:]:
+        turned.append((lon - 360 * round((lon - turned[-1][0]) / 360), lat))
+    if abs(turned[-1][0] - turned[0][0]) > 180:  # around the pole: along it back to the beginning
+        pole = math.copysign(90.0, turned[0][1])
+        turned += [(turned[-1][0], pole), (turned[0][0], pole), turned[0]]
+    pieces = []
+    for shift in (-360, 0, 360):
+        piece = [(lon + shift, lat) for lon, lat in turned]
+        for edge, side in ((-180.0, 1), (180.0, -1)):
+            piece = _cut(piece, edge, side)
+        if len(piece) > 3:
+            pieces.append(piece)
+    return pieces
+
+
+def _cut(ring: list[Point], edge: float, side: int) -> list[Point]:
+    """The part of a closed ring on one side of a meridian (Sutherland and Hodgman)."""
+    kept: list[Point] = []
+    for a, b in zip(ring, ring[1:], strict=False):
+        inside = [(lon - edge) * side >= 0 for lon in (a[0], b[0])]
+        if inside[0]:
+            kept.append(a)
+        if inside[0] != inside[1]:
+            part = (edge - a[0]) / (b[0] - a[0])
+            kept.append((edge, a[1] + part * (b[1] - a[1])))
+    return [*kept, kept[0]] if kept else []
 
 
 def thin(line: list[Point], tolerance: float = TOLERANCE) -> list[Point]:
