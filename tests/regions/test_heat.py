@@ -1,5 +1,7 @@
 """Heat maps: every window counts, stored maps say nearly the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -72,3 +74,19 @@ def test_a_stored_map_finds_the_same_place(features):
 def test_a_cut_map_is_refused(features):
     with pytest.raises(LibraryError, match="index the picture again"):
         unpack_map(pack_map(features)[:-5])
+
+
+def test_values_can_be_scaled_for_a_picture_of_them(features):
+    found = heat(features, thing(features), SIZES)
+    scaled = found.scaled(100)
+    assert (scaled.min(), scaled.max()) == (0, 1)
+    assert (np.argsort(scaled, axis=None) == np.argsort(found.values, axis=None)).all()
+    rows, columns = ([slice(i * n // 4, (i + 1) * n // 4) for i in range(4)] for n in (6, 9))
+    hottest = np.array([[found.values[r, c].max() for c in columns] for r in rows])
+    hottest = (hottest - hottest.min()) / (hottest.max() - hottest.min())
+    np.testing.assert_allclose(found.scaled(4), hottest, atol=1e-5)
+
+
+def test_even_heat_is_no_heat(features):
+    even = replace(heat(features, thing(features), SIZES), values=np.full((3, 3), 0.5, np.float32))
+    assert not even.scaled(128).any()

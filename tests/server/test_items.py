@@ -174,3 +174,25 @@ def test_facets_come_with_the_filters_that_select_them(client: TestClient) -> No
         assert found["total"] == value["count"]
     assert client.get("/v1/facets", params={"where": "name ~ desk"}).json()["total"] == 2
     refused(client.get("/v1/facets?where=colour+=+red"), 400, "usage")
+
+
+def test_heat_lies_where_the_question_is_answered(client: TestClient) -> None:
+    told = client.get("/v1/items/1").json()
+    box = f"{told['width'] // 2},0,{told['width'] // 4},{told['height'] // 4}"
+    found = client.get("/v1/items/1/heat", params={"q": f"@1#xywh={box}"}).json()
+    values = [value for row in found["values"] for value in row]
+    assert (len(found["values"]), len(found["values"][0])) == (found["rows"], found["columns"])
+    assert max(found["rows"], found["columns"]) <= 128
+    assert (min(values), max(values)) == (0, 1)
+    x, y, w, h = found["box"]
+    assert told["width"] * 0.4 < x + w / 2 < told["width"] * 0.85
+    assert y + h / 2 < told["height"] * 0.5
+    assert -1 <= found["score"] <= 1
+
+
+def test_heat_wants_one_picture(client: TestClient) -> None:
+    for q in ("a cat", "@1 @2", ""):
+        refused(client.get("/v1/items/1/heat", params={"q": q}), 400, "usage")
+    refused(client.get("/v1/items/999/heat", params={"q": "@1"}), 404, "no-such-item")
+    refused(client.get("/v1/items/1/heat"), 422, "invalid")
+    refused(client.get("/v1/items/1/heat", params={"q": 'img:"/etc/passwd"'}), 400, "usage")

@@ -30,6 +30,21 @@ class Heat:
     width: int
     height: int
 
+    def scaled(self, most: int) -> Floats:
+        """The values from 0 to 1, float32, at most so many rows and columns.
+
+        Where there are more, each block tells its hottest cell. All are 0 where none is hotter
+        than another.
+        """
+        values = self.values
+        for axis in (0, 1):
+            size = values.shape[axis]
+            if size > most:
+                values = np.maximum.reduceat(values, np.arange(most) * size // most, axis=axis)
+        low, high = float(values.min()), float(values.max())
+        scaled: Floats = (values - np.float32(low)) / np.float32(max(high - low, 1e-9))
+        return scaled
+
 
 def heat(features: DenseFeatures, question: Floats, sizes: tuple[int, ...]) -> Heat:
     """Hold a question against every window of a map.

@@ -6,13 +6,14 @@ import contextlib
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel
 
-from needlepoint.errors import NoSuchItem, PictureGone, PictureOutside, UsageError
+from needlepoint.errors import NoSuchItem, UsageError
 from needlepoint.library.browse import MOST_LISTED, shown
 from needlepoint.library.thumbs import Wanted
 from needlepoint.picture import Box
+from needlepoint.query import Query as Question
 from needlepoint.server.problems import MEDIA, Problem
 from needlepoint.server.shared import Here
 from needlepoint.store.browsing import Listed, Order
@@ -20,6 +21,8 @@ from needlepoint.store.browsing import Listed, Order
 router = APIRouter(prefix="/v1/items", tags=["items"])
 
 MOST = 2**62
+MOST_CELLS = 128
+"""Rows or columns of a heat map."""
 Id = Annotated[int, Path(ge=0, le=MOST, description="Id of a picture.")]
 Where = Annotated[str | None, Query(max_length=4000, description="Filter over facts.")]
 Boxed = Annotated[
@@ -33,7 +36,10 @@ _SAID = {
     403: "The file now leads out of the library's folders.",
     404: "No picture has this id.",
     410: "The file of the picture is not there.",
+    409: "The library keeps nothing that could tell.",
     422: "A value is not one that is allowed, or the picture cannot be read.",
+    429: "Too many questions wait already.",
+    503: "The library or a model is not there, or the answer took too long.",
 }
 
 
@@ -88,17 +94,28 @@ class Facts(Item):
     state: Literal["present", "offline", "gone"]
 
 
+class Heat(BaseModel):
+    """Where in a picture the answer lies.
+
+    ``values`` has ``rows`` lists of ``columns`` numbers from 0 (coldest) to 1 (hottest), the first
+    at the top left; ``box`` is the best window, x, y, w, h in pixels of the upright original, and
+    ``score`` its cosine.
+    """
+
+    rows: int
+    columns: int
+    values: list[list[float]]
+    box: tuple[float, float, float, float]
+    score: float
+
+
 @contextlib.contextmanager
-def plain() -> Iterator[None]:
-    """Say of a picture that cannot be shown why, each reason with a status of its own."""
+def _boxes() -> Iterator[None]:
+    """What cannot be understood here is the box."""
     try:
         yield
-    except NoSuchItem as error:
-        raise Problem(404, "no-such-item", str(error)) from None
-    except PictureGone as error:
-        raise Problem(410, "picture-gone", str(error)) from None
-    except PictureOutside as error:
-        raise Problem(403, "picture-outside", str(error)) from None
+    except NoSuchItem:
+        raise
     except UsageError as error:
         raise Problem(422, "box", str(error)) from None
 
@@ -125,8 +142,7 @@ def items(
 @router.get("/{number}", responses=told(404, 422))
 def item(here: Here, number: Id) -> Facts:
     """What is known of a picture."""
-    with plain():
-        known = here.library.picture(number)
+    known = here.library.picture(number)
     path = shown(known["path"])
     return Facts(**{**known, "path": path}, name=path.replace("\\", "/").rpartition("/")[2])
 
@@ -140,7 +156,7 @@ def thumb(
     known: Known = None,
 ) -> Response:
     """A small JPEG of the picture or a piece; never larger than the original."""
-    with plain():
+    with _boxes():
         wanted = here.thumbs.want(number, side, read_box(box))
         return _same(wanted, known) or _jpeg(wanted, here.thumbs.small(wanted))
 
@@ -154,9 +170,32 @@ def crop(
     known: Known = None,
 ) -> Response:
     """The picture or a piece of it as JPEG, upright and in sRGB, without its metadata."""
-    with plain():
+    with _boxes():
         wanted = here.thumbs.want(number, side, read_box(box))
         return _same(wanted, known) or _jpeg(wanted, here.thumbs.large(wanted))
+
+
+@router.get("/{number}/heat", responses=told(400, 404, 409, 422, 429, 503))
+async def heat(
+    request: Request,
+    here: Here,
+    number: Id,
+    q: Annotated[
+        str, Query(max_length=4000, description="One picture, a piece of one, or an item.")
+    ],
+    model: Annotated[str | None, Query(max_length=500, description="An indexed encoder.")] = None,
+) -> Heat:
+    """Where in a picture the answer to a question lies; words have no heat."""
+    query = await here.admit(Question.parse(q, files=False))
+    found = await here.gate.run(request, lambda: here.library.heat(number, query, model=model))
+    values = found.scaled(MOST_CELLS)
+    return Heat(
+        rows=len(values),
+        columns=len(values[0]),
+        values=[[round(value, 4) for value in row] for row in values.tolist()],
+        box=found.box,
+        score=found.score,
+    )
 
 
 def read_box(text: str | None) -> Box | None:
