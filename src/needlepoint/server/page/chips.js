@@ -2,6 +2,7 @@
 
 import { h, iconButton } from "./dom.js";
 import { thumb } from "./api.js";
+import { cover } from "./place.js";
 import { shown } from "./question.js";
 
 const STEPS = [0.25, 0.5, 1, 1.5, 2, 3, 5];
@@ -35,7 +36,9 @@ export function chip(app, part, change) {
   if (id) {
     const image = h("img", { alt: "", src: thumb(id, 160, part.percent ? null : part.box) });
     image.addEventListener("error", () => image.replaceWith(h("span", { class: "chip-lost", text: "gone" })));
-    const open = h("button", { type: "button", class: "chip-thumb", title: "Look at it, draw a box on it", "aria-label": `Open ${name}, draw a box on it`, onClick: () => app.open(id) }, image);
+    const onUpload = part.percent && part.box ? h("span", { class: "mark" }) : null;
+    if (onUpload) cover(onUpload, part.box, { width: 100, height: 100 });
+    const open = h("button", { type: "button", class: "chip-thumb", title: "Look at it, draw a box on it", "aria-label": `Open ${name}, draw a box on it`, onClick: () => app.open(id) }, image, onUpload);
     element.append(open);
   }
   element.append(h("span", { class: "chip-name", text: name }));

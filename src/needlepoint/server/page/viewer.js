@@ -5,8 +5,8 @@ import { get, thumb, url } from "./api.js";
 import { BoxDrawer } from "./box.js";
 import { facts } from "./facts.js";
 import { heat } from "./heat.js";
+import { cover } from "./place.js";
 import { pictureOf, print } from "./question.js";
-import { cover } from "./tile.js";
 import { reasons } from "./why.js";
 import { Zoom } from "./zoom.js";
 

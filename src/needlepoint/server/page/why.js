@@ -3,6 +3,7 @@
 import { h, score } from "./dom.js";
 import { thumb } from "./api.js";
 import { openSheet } from "./sheet.js";
+import { around, cover } from "./place.js";
 
 function shares(item) {
   if (!item.why?.length) return null;
@@ -10,9 +11,7 @@ function shares(item) {
   const rows = item.why.map(({ part, score: value, weight }) => {
     const bar = h("span", { class: `share-bar${weight < 0 ? " against" : ""}` });
     bar.style.width = `${(100 * Math.abs(value * weight)) / largest}%`;
-    const sign = weight < 0 ? "− " : "";
-    const size = Math.abs(weight) === 1 ? "" : `${Math.abs(weight)} × `;
-    return h("li", {}, h("span", { class: "share-part", text: `${sign}${size}${part}` }), h("span", { class: "share-line" }, bar), h("span", { class: "share-score", text: score(value) }));
+    return h("li", {}, h("span", { class: "share-part", text: weight < 0 ? `− ${part}` : part }), h("span", { class: "share-line" }, bar), h("span", { class: "share-score", text: score(value) }));
   });
   return [h("h3", { text: "Parts of the question" }), h("ul", { class: "shares" }, rows)];
 }
@@ -38,9 +37,19 @@ export function reasons(item, answer) {
   return [list, shares(item)].flat();
 }
 
+/** The matched place with what is around it, and the box drawn. */
+function closeUp(item) {
+  const piece = around(item.box, item, 0.6);
+  const mark = h("div", { class: "mark" });
+  const [x, y, w, hh] = item.box;
+  cover(mark, [x - piece[0], y - piece[1], w, hh], { width: piece[2], height: piece[3] });
+  const image = h("img", { alt: "The matched place", src: thumb(item.id, 480, piece) });
+  return h("div", { class: "why-place" }, image, mark);
+}
+
 /** Open the reasons of a hit. */
 export function why(app, source, item) {
-  const place = item.box ? h("img", { alt: "The matched place", class: "why-place", src: thumb(item.id, 320, item.box) }) : null;
+  const place = item.box ? closeUp(item) : null;
   openSheet(`Why ${item.name ?? `@${item.id}`}`, h("div", { class: "why" }, place, h("div", {}, ...reasons(item, source.answer).filter(Boolean))));
 }
 
