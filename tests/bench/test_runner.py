@@ -12,6 +12,7 @@ from PIL import Image
 from toy_encoder import DIM, ToyEncoder
 
 from needlepoint.bench.compare import compare, holm, rivals
+from needlepoint.bench.interactive import read_talk_line
 from needlepoint.bench.metrics import paired_bootstrap
 from needlepoint.bench.protocol import Item, Protocol, Question
 from needlepoint.bench.results import Run, Skipped, find_run, load_run, write_table
@@ -19,6 +20,7 @@ from needlepoint.bench.runner import Bench, Settings, fewer_pictures
 from needlepoint.bench.spec import read_spec
 from needlepoint.bench.suite import SUITES, chosen_lines, find_suite
 from needlepoint.errors import UsageError
+from needlepoint.methods.dialogue import Helpers
 from needlepoint.regions.describe import grid_boxes
 from needlepoint.search.fusion import BEST, WHOLE
 
@@ -324,7 +326,10 @@ def test_the_suites_name_methods_that_exist_and_no_line_twice(words, tmp_path):
     truth.write_text(json.dumps({"images": [], "annotations": []}))
     for suite in SUITES.values():
         for line in suite.lines:
-            read_spec(line.method, truth)
+            if suite.talks:
+                read_talk_line(line.method).dialogue(Helpers())
+            else:
+                read_spec(line.method, truth)
         for protocol in (words, pictured(words)):
             lines = suite.methods(protocol, ToyEncoder().card)
             assert len(set(lines)) == len(lines)

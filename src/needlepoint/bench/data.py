@@ -57,12 +57,28 @@ def read_data(texts: Sequence[str], needle: Path, report: Report) -> list[Protoc
     return [protocol for text in texts for protocol in _read(text)]
 
 
+def read_scenes(texts: Sequence[str], needle: Path, report: Report) -> list[Path]:
+    """The folders of generated sets that ``texts`` name, as in ``read_data``.
+
+    Raises:
+        UsageError: no generated set there.
+    """
+    if not texts:
+        return [_something(needle, report)]
+    return [folder for text in texts for folder in _sets(text, Path(text).expanduser())]
+
+
 def _read(text: str) -> list[Protocol]:
     name, equals, place = text.partition("=")
     if equals and not Path(text).exists():
         dataset, _, split = name.partition(":")
         return open_dataset(dataset, Path(place).expanduser(), split or None)
-    folder = Path(text).expanduser()
+    sets = _sets(text, Path(text).expanduser())
+    return [protocol for one in sets for protocol in protocols_of(one)]
+
+
+def _sets(text: str, folder: Path) -> list[Path]:
+    """A folder with a generated set, or those one below it."""
     sets = [folder, *sorted(one.parent for one in folder.glob("*/truth.json"))]
     found = [one for one in sets if (one / "truth.json").is_file()]
     if not found:
@@ -71,7 +87,7 @@ def _read(text: str) -> list[Protocol]:
             "generated set, or DATASET[:SPLIT]=FOLDER (see `needlepoint bench list`). To make "
             f"sets: {COMMANDS[0]}"
         )
-    return [protocol for one in found for protocol in protocols_of(one)]
+    return found
 
 
 def _something(needle: Path, report: Report) -> Path:

@@ -41,11 +41,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A named list of lines."""
+    """A named list of lines; ``talks`` where they are conversations (``interactive.TalkLine``)."""
 
     name: str
     title: str
     lines: tuple[Line, ...]
+    talks: bool = False
 
     def methods(self, protocol: Protocol, card: EncoderCard) -> list[str]:
         """The lines for a protocol and an encoder, in order."""
@@ -122,7 +123,25 @@ FINE_GRAINED_FULL = Suite(
     ),
 )
 
-SUITES = {suite.name: suite for suite in (FINE_GRAINED, FINE_GRAINED_FULL)}
+INTERACTIVE = Suite(
+    "interactive",
+    "conversations with a user who has a picture in mind: words, marks of pictures and of pieces",
+    (
+        Line("opening"),
+        Line("words"),
+        Line("feedback"),
+        *(
+            Line(f"feedback with {says}marks={marks}")
+            for says in ("", "says=nothing,")
+            for marks in ("pictures", "pieces", "random", "random-pieces")
+        ),
+        *(Line(f"feedback with marks={marks},noise=0.3") for marks in ("pictures", "pieces")),
+        *(Line(f"feedback with marks={marks},less=yes") for marks in ("pictures", "pieces")),
+    ),
+    talks=True,
+)
+
+SUITES = {suite.name: suite for suite in (FINE_GRAINED, FINE_GRAINED_FULL, INTERACTIVE)}
 
 
 def find_suite(name: str) -> Suite:
@@ -146,12 +165,18 @@ def chosen_lines(
     suite: Suite, methods: Sequence[str], protocol: Protocol, card: EncoderCard
 ) -> list[str]:
     """The suite's lines, or those of ``methods``: each a line, or a wild card over the suite's."""
-    if not methods:
-        return suite.methods(protocol, card)
+    return _chosen(suite.methods(protocol, card), methods)
+
+
+def chosen_talks(suite: Suite, methods: Sequence[str]) -> list[str]:
+    """The same for a suite of conversations, which suit any encoder with words."""
+    return _chosen([line.method for line in suite.lines], methods)
+
+
+def _chosen(fitting: Sequence[str], methods: Sequence[str]) -> list[str]:
     found: list[str] = []
-    for text in methods:
+    for text in methods or fitting:
         if any(mark in text for mark in "*?"):
-            fitting = suite.methods(protocol, card)
             found += [one for one in fitting if fnmatch.fnmatch(one, text)]
         else:
             found.append(text)

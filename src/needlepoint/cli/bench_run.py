@@ -86,6 +86,7 @@ def run(
       needlepoint bench run --data SCENES --model open_clip:ViT-B-32/datacomp_xl_s13b_b90k
       needlepoint bench run --data coco=COCO --method whole --method 'lare:n=5'
       needlepoint bench run --data SCENES --task '*/thing' --method 'lare*' --limit-questions 50
+      needlepoint bench run --suite interactive --data SCENES --model ADDRESS
     """
     import fnmatch
     import functools
@@ -100,6 +101,14 @@ def run(
 
     chosen = find_suite(suite)
     kept = cache or _cache_folder()
+    if chosen.talks:
+        from needlepoint.cli.bench_talks import run_talks
+
+        return run_talks(
+            door, chosen, data, models, out, methods, kept, keep=not no_cache, cache_mb=cache_mb,
+            targets=limit_questions, seed=seed, force=force, device=device, threads=threads,
+            as_json=as_json,
+        )  # fmt: skip
     protocols = read_data(data, kept / "needle", door.talk.note)
     protocols = [one for one in protocols if fnmatch.fnmatch(one.name, task)]
     if not protocols:
