@@ -186,6 +186,26 @@ class Results(Sequence[Hit]):
         """Whether at least one hit is not known to lie below the cut-off."""
         return any(hit.match is not False for hit in self.hits)
 
+    @property
+    def likely(self) -> int | None:
+        """How many of the first hits probably match; None without calibration.
+
+        The length of the beginning whose expected F1, ``2 sum(p of it) / (its length + sum(p))``
+        over the calibrated probabilities, is greatest; hits below the cut-off are never in it. The
+        cut-off only tells whether there is an answer at all. Hits beyond the ones held here do not
+        count, so that a longer answer may have more.
+        """
+        chances = [hit.probability for hit in self.hits if hit.probability is not None]
+        if self.cutoff is None or len(chances) != len(self.hits):
+            return None
+        every = sum(chances)
+        best, most, so_far = 0, 0.0, 0.0
+        for n, (chance, hit) in enumerate(zip(chances, self.hits, strict=True), start=1):
+            so_far += chance
+            if hit.match and so_far / (n + every) > most:
+                best, most = n, so_far / (n + every)
+        return best
+
     def to_dict(self) -> dict[str, Any]:
         """The whole answer: query, hits, cutoff, exact, notes, timings."""
         return {
