@@ -32,6 +32,20 @@ def read_workers(value: str) -> int:
     return int(value)
 
 
+def read_port(value: str) -> int:
+    """A port to listen on, 0 to 65535; 0 is any free one."""
+    if not re.fullmatch(r"[0-9]{1,5}", value) or int(value) > 65535:
+        raise ValueError("a port from 0 to 65535")
+    return int(value)
+
+
+def read_token(value: str) -> str:
+    """A token: 16 visible characters of ASCII or more."""
+    if not re.fullmatch(r"[!-~]{16,500}", value):
+        raise ValueError("16 visible characters or more, such as `openssl rand -hex 16` makes")
+    return value
+
+
 def read_min_score(value: str) -> str:
     """``auto`` or a finite number, kept as text."""
     if value != "auto" and not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value):
@@ -73,6 +87,8 @@ class Key:
     read: Callable[[str], Any]
     default: Any
     help: str
+    secret: bool = False
+    """Whether its value is never shown."""
 
 
 KEYS: dict[str, Key] = {
@@ -85,6 +101,9 @@ KEYS: dict[str, Key] = {
     "k": Key(read_k, 20, "how many pictures an answer has"),
     "format": Key(one_of(*FORMATS), "table", "how answers are written"),
     "min_score": Key(read_min_score, None, "lowest score shown, or auto"),
+    "host": Key(str, "127.0.0.1", "address that serve listens on"),
+    "port": Key(read_port, 8417, "port that serve listens on; 0 for any free one"),
+    "token": Key(read_token, None, "what every request to serve must show", secret=True),
     "offline": Key(read_flag, False, "never use the network"),
     "quiet": Key(read_flag, False, "no progress and no notes"),
 }
@@ -153,7 +172,8 @@ class Settings:
         try:
             value = KEYS[name].read(text)
         except ValueError as error:
-            raise UsageError(f"{origin}: {name} must be {error}. Received: {text!r}") from None
+            received = "a secret" if KEYS[name].secret else repr(text)
+            raise UsageError(f"{origin}: {name} must be {error}. Received: {received}") from None
         if name == "library":
             value = str(folder / Path(value).expanduser())
         self.values[name] = Setting(value, origin)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from needlepoint.cli import output
@@ -36,6 +38,9 @@ def show(door: Door, origin: bool, as_json: bool) -> int:
     values = door.settings.values
     if values["library"].value is None:
         values["library"] = type(values["library"])(str(door.library_path), "default")
+    for name, key in KEYS.items():
+        if key.secret and values[name].value is not None:
+            values[name] = replace(values[name], value="(not shown)")
     if as_json:
         told = {
             name: {"value": setting.value, "origin": setting.origin} if origin else setting.value

@@ -71,7 +71,8 @@ def reader(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
             return KEYS[name].read(value)
         except ValueError as error:
             flag = parameter.opts[0]
-            raise UsageError(f"{flag} must be {error}. Received: {value!r}") from None
+            received = "a secret" if KEYS[name].secret else repr(value)
+            raise UsageError(f"{flag} must be {error}. Received: {received}") from None
 
     return read
 

@@ -43,7 +43,7 @@ class Serving:
     @property
     def local(self) -> bool:
         """Whether only this machine can connect."""
-        return self.host in LOOPBACK
+        return self.host in LOOPBACK or _is_loopback(self.host)
 
     def answers_to(self, name: str) -> bool:
         """Whether a request may name this server so: as one of ``hosts``, or by a bare address.
@@ -51,10 +51,18 @@ class Serving:
         No foreign name server can make an address its own; a server for this machine alone still
         wants that of this machine.
         """
-        if name in self.hosts:
+        if name in self.hosts or name == self.host.lower() or _is_loopback(name):
             return True
-        try:
-            address = ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return address.is_loopback or not self.local
+        return not self.local and _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(name: str) -> bool:
+    return _is_address(name) and ipaddress.ip_address(name).is_loopback
