@@ -50,6 +50,10 @@ class Answer(BaseModel):
     query: str
     hits: list[HitOut]
     cutoff: Annotated[float | None, Field(description="Score above which hits match.")]
+    likely: Annotated[
+        int | None, Field(description="How many of the first ranks probably match; null unknown.")
+    ]
+    likely_score: Annotated[float | None, Field(description="Score of the last of those.")]
     exact: Annotated[bool, Field(description="Whether the ranking equals brute force.")]
     notes: list[str]
     timings: dict[str, float]
@@ -72,5 +76,11 @@ def answer(
         }
         for hit in hits
     ]
+    likely = results.likely
     told = replace(results, hits=()).to_dict()
-    return {**told, "hits": rows}
+    return {
+        **told,
+        "likely": likely,
+        "likely_score": round(results[likely - 1].score, 6) if likely else None,
+        "hits": rows,
+    }

@@ -46,7 +46,7 @@ export function results(app) {
     if (!source || source.kind !== "answer" || source.byDate) return null;
     const chosen = preview ?? app.state.min;
     if (chosen !== "") return Number(chosen);
-    return source.answer?.cutoff ?? null;
+    return source.answer?.likely_score ?? source.answer?.cutoff ?? null;
   }
 
   function cutIndex() {

@@ -70,7 +70,7 @@ export function tools(app, { grid, preview }) {
     summary.replaceChildren();
     if (source.error && !source.loaded) return;
     if (answer && cut !== null) {
-      summary.append(h("strong", { text: count(cut) }), ` of ${plural(source.total, "picture")} above the cut-off`);
+      summary.append(h("strong", { text: count(cut) }), ` of ${plural(source.total, "picture")} ${state.min === "" ? "probably match" : "above the cut-off"}`);
     } else if (answer && source.byDate && source.answer?.matching !== null) {
       summary.append(h("strong", { text: plural(source.total, "picture") }), source.answer?.cutoff ? ` above the cut-off ${score(state.min || source.answer.cutoff)}` : "");
     } else {
