@@ -2,7 +2,6 @@
 
 import { h, iconButton, plural, takesText } from "./dom.js";
 import { flow, movement } from "./flow.js";
-import { partDialog } from "./partbox.js";
 
 const FIRST = "Say what you look for, or mark pictures with + and −";
 const NEXT = "Say what to change, or mark pictures";
@@ -49,7 +48,7 @@ class ChatView {
     const { app } = this;
     app.mark = (mark) => this.mark(mark);
     const info = await app.api.get("/v1/info");
-    const methods = info.conversations ?? info.methods ?? [];
+    const methods = info.methods.interactive;
     this.methods.replaceChildren(...methods.map((name) => h("option", { value: name, text: name })));
     if (methods.includes("feedback")) this.methods.value = "feedback";
     this.hint.hidden = Boolean(info.chat);
@@ -68,7 +67,8 @@ class ChatView {
 
   /** A picture, or a piece of it, that what is sought is like ("more") or unlike ("less"). */
   mark({ id, box = null, way }) {
-    this.marks = this.marks.filter((one) => one.id !== id || String(one.box) !== String(box));
+    // a part drawn on a picture that is marked whole is what was meant
+    this.marks = this.marks.filter((one) => one.id !== id || (one.box && String(one.box) !== String(box)));
     this.marks.push({ id, box, way });
     this.#ready();
     this.app.announce(`${way === "more" ? "More" : "Less"} like picture ${id}, for the next turn.`);
@@ -249,18 +249,13 @@ class ChatView {
       mark.way = way === "more" ? "less" : "more";
       this.#ready();
     };
-    const part = async () => {
-      const drawn = await partDialog(this.app, id, box);
-      if (drawn !== undefined) mark.box = drawn;
-      this.#ready();
-    };
     const other = way === "more" ? "less" : "more";
     return h(
       "div",
       { class: "chat-waiting", role: "group", "aria-label": `${way} like picture ${id}` },
       this.#thumb(mark),
       h("button", { type: "button", class: "button quiet", text: way === "more" ? "More" : "Less", title: `Make it “${other} like this”`, onClick: turnOver }),
-      h("button", { type: "button", class: "button quiet", text: box ? "This part" : "Whole", title: "Draw the part that is meant", onClick: part }),
+      h("button", { type: "button", class: "button quiet", text: box ? "This part" : "Whole", title: "Open it to draw the part that is meant", onClick: () => this.app.open(id) }),
       iconButton("close", `Forget the mark on picture ${id}`, drop),
     );
   }

@@ -9,7 +9,7 @@ import { Scatter } from "./scatter.js";
 
 const PINS = 140; // at most so many small pictures; the rest are dots
 const CELL = 68; // pixels a pin has for itself, at least
-const HITS = 500;
+const HITS = 50; // of the answer, so many are framed
 const MOST = 6e6; // pixels the world is wide at the closest: about 7 m a pixel
 const HELP =
   "Map of places. Arrow keys move, plus and minus zoom, 0 shows all, B draws a box; Tab goes through the places.";
@@ -83,7 +83,7 @@ class GeoView {
     this.loading = new AbortController();
     const { signal } = this.loading;
     try {
-      const asked = { q, where: filter, limit: HITS, places: false, fold: false };
+      const asked = { q, where: filter, limit: HITS, fold: false };
       const [places, answer] = await Promise.all([
         app.api.get("/v1/places", { where: filter }, { signal }),
         q ? app.api.get("/v1/search", asked, { signal }) : { hits: [] },
@@ -91,8 +91,7 @@ class GeoView {
       this.lat = places.lat;
       this.lon = places.lon;
       this.points = new Scatter(places.ids, places.lon.map(toX), places.lat.map(toY));
-      const matching = answer.hits.filter((hit) => hit.match);
-      const shown = matching.length ? matching : answer.hits.slice(0, 50);
+      const shown = answer.hits.filter((hit) => hit.match !== false);
       this.best = new Map(shown.map((hit) => [hit.id, hit.rank]));
       this.levels = new Map();
       this.layer.replaceChildren();
@@ -110,7 +109,7 @@ class GeoView {
   #tell(q) {
     const { size } = this.points;
     const found = this.points.ids.filter((id) => this.best.has(id)).length;
-    const what = q && size ? ` · ${count(found)} of the best for “${q}”` : "";
+    const what = q && size ? ` · ${count(found)} of the ${count(this.best.size)} best for “${q}”` : "";
     this.legend.textContent = `${plural(size, "picture")} with a place${what}`;
     this.empty.hidden = size > 0;
     this.empty.replaceChildren(

@@ -40,9 +40,9 @@ class JobsView {
   async begin() {
     const { app } = this;
     const [info, list] = await Promise.all([app.api.get("/v1/info"), app.api.get("/v1/index/jobs")]);
-    this.jobs = list.jobs ?? [];
+    this.jobs = list.jobs;
     this.#offer(info);
-    const wanted = this.jobs.find((job) => job.id === app.state.job);
+    const wanted = this.jobs.find((job) => String(job.id) === app.state.job);
     const running = this.jobs.find((job) => !ENDED.includes(job.state));
     const first = running ?? wanted ?? this.jobs[0];
     if (first) this.#follow(first);
@@ -109,13 +109,11 @@ class JobsView {
   #follow(job) {
     this.events?.close();
     this.began = null;
-    this.app.go({ job: job.id }, { replace: true });
+    this.app.go({ job: String(job.id) }, { replace: true });
     this.#show(job);
     if (ENDED.includes(job.state)) return;
-    this.events = new EventSource(`/v1/index/jobs/${encodeURIComponent(job.id)}/events`);
-    const told = (event) => this.#show(JSON.parse(event.data));
-    this.events.addEventListener("message", told);
-    this.events.addEventListener("job", told);
+    this.events = new EventSource(`/v1/index/jobs/${job.id}/events`);
+    this.events.addEventListener("job", (event) => this.#show(JSON.parse(event.data)));
   }
 
   #show(job) {
@@ -126,9 +124,10 @@ class JobsView {
     const open = [...this.now.querySelectorAll("details[open]")].map((one) => one.dataset.what);
     this.now.replaceChildren(
       h("h3", { class: `jobs-state ${job.state}`, text: this.#title(job) }),
+      h("p", { class: "jobs-note", text: job.sources.length ? job.sources.join(", ") : "All folders of the library" }),
       ...(ended ? [] : [this.#progress(job)]),
       ...(job.resumed ? [h("p", { class: "jobs-note", text: `Went on from where an earlier run stopped: ${plural(job.resumed, "picture")} were there.` })] : []),
-      ...(job.error ? [h("p", { class: "jobs-error", text: job.error.detail ?? String(job.error) })] : []),
+      ...(job.error ? [h("p", { class: "jobs-error", text: job.error })] : []),
       ...(job.report ? [this.#report(job.report)] : []),
       ...this.#reasons(job, open),
     );
@@ -137,7 +136,7 @@ class JobsView {
       this.events.close();
       this.events = null;
       app.announce(this.#title(job));
-      if (job.state === "done") app.refresh?.();
+      if (job.state === "done") app.again();
     }
     this.#list();
   }
@@ -221,7 +220,7 @@ class JobsView {
   }
 
   #list() {
-    const others = this.jobs.filter((job) => job.id !== this.app.state.job);
+    const others = this.jobs.filter((job) => String(job.id) !== this.app.state.job);
     this.past.hidden = !others.length;
     this.past.replaceChildren(
       h("h3", { text: "Earlier runs" }),

@@ -24,6 +24,8 @@ class MapView {
   constructor(root, app) {
     this.app = app;
     this.ending = new AbortController();
+    this.hovered = this.aimed = -1;
+    this.names = new Map();
     this.canvas = h("canvas", { class: "map-canvas", tabIndex: 0, role: "application", "aria-label": HELP });
     this.state = h("div", { class: "map-state empty" });
     this.legend = h("p", { class: "map-legend" });
@@ -77,7 +79,11 @@ class MapView {
     this.points = new Scatter(made.ids, made.x, made.y, wide);
     this.hits = new Map();
     this.allowed = null;
-    const thumbs = new Thumbs((id) => app.thumb(id, 160), () => this.plane.redraw());
+    const thumbs = new Thumbs(
+      (id) => app.thumb(id, 160),
+      () => this.plane.redraw(),
+      (busy) => this.node.setAttribute("aria-busy", String(busy)),
+    );
     const most = Math.max(Math.sqrt(made.ids.length) * 700, 4000);
     this.plane = new Plane(this.canvas, [0, 0, wide, 1], most, {
       draw: (context, plane) => this.draughtsman.draw(context, plane, this),
@@ -131,7 +137,7 @@ class MapView {
       try {
         const answer = await this.app.api.get(
           "/v1/search",
-          { q, where: filter, limit: HITS, places: false, fold: false },
+          { q, where: filter, limit: HITS, fold: false },
           { signal: this.asking.signal },
         );
         this.#light(answer);
@@ -186,7 +192,7 @@ class MapView {
   #tell() {
     const { q } = this.app.state;
     const all = this.allowed ? `${count(this.allowed.size)} of ${plural(this.points.size, "picture")}` : plural(this.points.size, "picture");
-    const what = !q ? "" : this.calibrated ? "match" : "are the best for";
+    const what = this.calibrated && this.hits.size < HITS ? "match" : "are the best for";
     this.legend.replaceChildren(
       h("span", { text: all }),
       this.hits.size ? h("span", { class: "map-ramp", "aria-hidden": "true" }) : "",
@@ -219,6 +225,11 @@ class MapView {
     this.hovered = i;
     this.canvas.classList.toggle("pointing", i >= 0);
     this.plane.redraw();
+    this.#preview(i, px, py);
+  }
+
+  // A larger picture beside the one that is pointed at, with its name.
+  #preview(i, px, py) {
     this.card.hidden = i < 0;
     if (i < 0) return;
     const id = this.points.ids[i];
@@ -232,11 +243,10 @@ class MapView {
     const below = py < this.plane.height / 2;
     this.card.style.top = below ? `${py + 18}px` : "auto";
     this.card.style.bottom = below ? "auto" : `${this.plane.height - py + 18}px`;
-    this.#name(id, name);
+    return this.#name(id, name);
   }
 
   async #name(id, node) {
-    this.names ??= new Map();
     if (!this.names.has(id)) {
       await new Promise((done) => setTimeout(done, 150)); // a pointer that only passes asks nothing
       if (this.points.ids[this.hovered] !== id && this.points.ids[this.aimed] !== id) return "";
@@ -280,9 +290,9 @@ class MapView {
     const { x, y, scale } = this.plane;
     const before = this.aimed;
     this.aimed = on ? this.points.nearest(x, y, 120 / scale, (i) => this.wanted(i)) : -1;
-    if (this.aimed >= 0 && this.aimed !== before) {
-      const id = this.points.ids[this.aimed];
-      this.#name(id, h("span")).then((name) => name && this.app.announce(name));
+    if (this.aimed !== before) {
+      const place = this.aimed < 0 ? [] : this.plane.toPixels(this.points.x[this.aimed], this.points.y[this.aimed]);
+      this.#preview(this.aimed, ...place)?.then((name) => name && this.app.announce(name));
     }
     this.plane.redraw();
   }

@@ -38,10 +38,12 @@ export class Pane {
   }
 
   #load(side) {
+    this.canvas.setAttribute("aria-busy", "true");
     this.items.forEach((item, i) => {
       const image = new Image();
       image.onload = () => {
         this.images[i] = image;
+        if (this.images.every(Boolean)) this.canvas.removeAttribute("aria-busy");
         this.plane.redraw();
       };
       image.onerror = () => this.view.app.tell(`${item.name} cannot be shown.`);

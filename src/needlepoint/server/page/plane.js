@@ -23,7 +23,7 @@ export class Plane {
     this.context = canvas.getContext("2d");
     this.tool = "move";
     this.shifted = "lasso"; // what dragging with Shift draws
-    this.room = 0.88; // part of the canvas that all of the plane fills
+    this.room = 0.84; // part of the canvas that all of the plane fills
     this.shape = null; // points of what is being drawn, in pixels
     this.width = this.height = 0;
     this.pointers = new Map();

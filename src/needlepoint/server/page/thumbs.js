@@ -4,9 +4,9 @@ const KEPT = 600;
 const AT_ONCE = 8;
 
 export class Thumbs {
-  /** `address(id)` gives the URL of one; `changed()` is called when one has come. */
-  constructor(address, changed) {
-    Object.assign(this, { address, changed });
+  /** `address(id)` gives the URL of one; `changed()` tells that one has come, `busy(on)` whether some will. */
+  constructor(address, changed, busy) {
+    Object.assign(this, { address, changed, busy });
     this.kept = new Map(); // id -> image, the one used last at the end
     this.wanted = [];
     this.loading = new Set();
@@ -35,6 +35,7 @@ export class Thumbs {
       if (this.loading.size >= AT_ONCE) break;
       if (!this.loading.has(id)) this.#load(id);
     }
+    this.busy(this.loading.size > 0);
   }
 
   #load(id) {
