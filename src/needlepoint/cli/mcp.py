@@ -10,6 +10,7 @@ import click
 from needlepoint.cli.door import Door, common
 from needlepoint.cli.talk import say
 from needlepoint.errors import EXIT_HITS, UsageError
+from needlepoint.server.settings import LOOPBACK
 
 
 @click.command("mcp")
@@ -39,8 +40,6 @@ def mcp(door: Door, http: bool, host: str, port: int, token: str | None, roots: 
       needlepoint mcp
       needlepoint mcp --http --port 8418
     """
-    from needlepoint.mcp.server import LOOPBACK, create_server, serve_http, serve_stdio
-
     if token is not None and len(token) < 16:
         raise UsageError(
             "`--token` must have 16 characters or more. Make one: openssl rand -hex 16"
@@ -53,6 +52,8 @@ def mcp(door: Door, http: bool, host: str, port: int, token: str | None, roots: 
     level = logging.INFO if door.talk.verbose else logging.ERROR
     logging.basicConfig(level=level, stream=sys.stderr, format="needlepoint: %(message)s")
     with door.open(read_only=True) as library:
+        from needlepoint.mcp.server import create_server, serve_http, serve_stdio
+
         server = create_server(library, roots=roots, token=token)
         if http:
             serve_http(server, host, port, lambda url: say(f"MCP at {url}"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+import os
+import signal
 import socket
 from collections.abc import Callable, Mapping
 from importlib.resources import files
@@ -18,11 +20,10 @@ from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import AnyHttpUrl, ValidationError
 
 from needlepoint import __version__
-from needlepoint.errors import NeedlepointError, UsageError, nearest
+from needlepoint.errors import EXIT_INTERRUPTED, NeedlepointError, UsageError, nearest
 from needlepoint.library import Library
 from needlepoint.mcp.tools import Tools
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PATH = "/mcp"
 _READ_ONLY = ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
@@ -104,7 +105,10 @@ def create_server(library: Library, *, roots: bool = True, token: str | None = N
 
 
 def serve_stdio(server: Server) -> None:
-    """Serve the client at stdin and stdout until stdin ends."""
+    """Serve the client at stdin and stdout until stdin ends, or until interrupted."""
+    # A thread waits for stdin, and nothing but the end of the process ends that. The library is
+    # open for reading only: there is nothing to put away.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
     server.run("stdio")
 
 

@@ -270,7 +270,7 @@ class Catalogue(Database):
 
 
 def chunks(ids: Iterable[int]) -> Iterator[list[int]]:
-    """Ids in lists short enough for one statement."""
-    every = [int(picture) for picture in ids]
+    """Ids in lists short enough for one statement; without those no picture can have."""
+    every = [number for number in map(int, ids) if 0 <= number < 2**63]
     for start in range(0, len(every), _ONCE):
         yield every[start : start + _ONCE]

@@ -27,7 +27,8 @@ class FencedStore(SqliteStore):
 
     def __init__(self, store: SqliteStore, folders: Sequence[str | os.PathLike[str]]) -> None:
         self.__dict__.update(store.__dict__)
-        self.__dict__.pop("inside", None)  # of a fence round this one
+        for settled in ("inside", "_inside"):  # by a fence round this one
+            self.__dict__.pop(settled, None)
         self.writable = False
         outer = store._fences if isinstance(store, FencedStore) else ()
         self._fences = (*outer, _areas(super().roots(), folders))
@@ -37,6 +38,10 @@ class FencedStore(SqliteStore):
         """Ids int64, ascending, of the pictures inside that are not gone."""
         condition, values = self._condition()
         return super().query_facts(condition, values)
+
+    @cached_property
+    def _inside(self) -> frozenset[int]:
+        return frozenset(self.inside.tolist())
 
     def _condition(self) -> tuple[str, list[Any]]:
         values: list[Any] = []
@@ -58,8 +63,7 @@ class FencedStore(SqliteStore):
         return f"NOT gone AND ({condition})", values
 
     def _only(self, ids: Iterable[int]) -> list[int]:
-        asked = np.fromiter((int(number) for number in ids), np.int64)
-        return [int(number) for number in asked[np.isin(asked, self.inside)]]
+        return [number for number in map(int, ids) if number in self._inside]
 
     # -- what is told
 
@@ -96,8 +100,7 @@ class FencedStore(SqliteStore):
 
     def scan(self) -> Iterator[tuple[int, FileRecord, Facts]]:
         """As ever, of pictures inside."""
-        inside = set(self.inside.tolist())
-        return (row for row in super().scan() if row[0] in inside)
+        return (row for row in super().scan() if row[0] in self._inside)
 
     def fetch_vectors(self, ids: Sequence[int], space: int) -> dict[int, VectorRow]:
         """As ever, of pictures inside."""
