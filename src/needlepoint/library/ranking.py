@@ -103,7 +103,7 @@ class Ranking:
         """Pictures that can be paged through, near-duplicates counted."""
         assert self.first is not None
         if self._bounded or self._ended or self.first.candidates is None:
-            return len(self.hits)
+            return len(self._wanted())
         return min(DEPTH, max(len(self.hits), self.first.candidates))
 
     @property
@@ -120,13 +120,16 @@ class Ranking:
             return hit.match is False
         return self.min_score is not None and hit.score < self.min_score
 
+    def _wanted(self) -> list[Hit]:
+        """What has been ranked, in the order wanted."""
+        if self.order == "score":
+            return self.hits
+        blind = self.first is None or self.first.cutoff is None
+        return _by_date(self.hits[:RELEVANT] if blind else self.hits, self.order == "newest")
+
     def _arrange(self) -> None:
         """Make what is shown of what has been ranked."""
-        wanted = self.hits
-        if self.order != "score":
-            if self.first is None or self.first.cutoff is None:
-                wanted = wanted[:RELEVANT]
-            wanted = _by_date(wanted, newest=self.order == "newest")
+        wanted = self._wanted()
         groups = self.fold([hit.id for hit in wanted]) if self.fold is not None else {}
         self.folded = {head: list(others) for head, others in groups.items()}
         under = {number for others in self.folded.values() for number in others}
@@ -138,7 +141,7 @@ def _before(hit: Hit, last: Hit) -> bool:
     return hit.score_kind == last.score_kind and (-hit.score, hit.id) < (-last.score, last.id)
 
 
-def _by_date(hits: Sequence[Hit], *, newest: bool) -> list[Hit]:
+def _by_date(hits: Sequence[Hit], newest: bool) -> list[Hit]:
     """By date taken, ties by rank, without a date last."""
     dated = [hit for hit in hits if hit.taken is not None]
     dated.sort(key=lambda hit: hit.taken or "", reverse=newest)
