@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from importlib.resources import files
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
 from needlepoint import __version__
@@ -18,6 +18,7 @@ from needlepoint.library import Library
 from needlepoint.server import problems
 from needlepoint.server.armour import Armour
 from needlepoint.server.bounds import Bounds
+from needlepoint.server.gate import ClientGone
 from needlepoint.server.meters import Counting
 from needlepoint.server.routes import (
     conversations,
@@ -52,6 +53,7 @@ def create_app(library: Library, serving: Serving | None = None) -> FastAPI:
     )
     app.state.shared = shared
     problems.install(app)
+    app.add_exception_handler(ClientGone, _to_nobody)
     app.add_middleware(Doorman, serving=serving)
     app.add_middleware(Bounds, serving=serving)
     app.add_middleware(Armour)
@@ -77,6 +79,11 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(shared.gate.close)
         await asyncio.to_thread(shared.jobs.close)
         shared.thumbs.close()
+
+
+async def _to_nobody(request: Request, error: Exception) -> Response:
+    """What ends a request whose client has hung up; only the figures see it."""
+    return Response(status_code=499)
 
 
 async def _let_go_when_idle(shared: Shared) -> None:

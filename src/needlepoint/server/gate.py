@@ -56,7 +56,7 @@ class Gate:
         self._meters = meters
         self._line: deque[_Waiting] = deque()
         self._lock = threading.Lock()
-        self._busy = False
+        self._busy = self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="needlepoint-gate")
 
     def __len__(self) -> int:
@@ -65,6 +65,7 @@ class Gate:
     def close(self) -> None:
         """Turn away who waits, and end when the batch in hand is done."""
         with self._lock:
+            self._closed = True
             for one in self._line:
                 one.answer.cancel()
             self._line.clear()
@@ -110,6 +111,8 @@ class Gate:
             await asyncio.wait(
                 {answer, gone}, timeout=self._seconds, return_when=asyncio.FIRST_COMPLETED
             )
+            if answer.cancelled():
+                raise _ending()
             if answer.done():
                 return answer.result()
             if gone.done():
@@ -127,6 +130,8 @@ class Gate:
         )
 
     def _join(self, one: _Waiting) -> None:
+        if self._closed:
+            raise _ending()
         self._line.append(one)
         if not self._busy:
             self._busy = True
@@ -190,6 +195,10 @@ def _settle(one: _Waiting, answer: Any) -> None:
         one.answer.set_exception(answer)
     else:
         one.answer.set_result(answer)
+
+
+def _ending() -> Problem:
+    return Problem(503, "ending", "this server is ending; ask again when it is back")
 
 
 async def _hung_up(request: Request) -> None:
