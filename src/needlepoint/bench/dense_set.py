@@ -22,6 +22,7 @@ from needlepoint.errors import PictureError, UsageError
 from needlepoint.intake.changes import digest
 from needlepoint.intake.decode import decode
 from needlepoint.intake.walk import walk
+from needlepoint.outside.captioner import Captioner
 from needlepoint.outside.labels import Thing
 from needlepoint.picture import Picture
 
@@ -39,19 +40,6 @@ class Detector(Protocol):
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Thing]]:
         """The things of each of N pictures."""
-        ...
-
-
-class Captioner(Protocol):
-    """Writes a caption that continues a prompt."""
-
-    @property
-    def name(self) -> str:
-        """As for ``Detector``."""
-        ...
-
-    def caption(self, pictures: Sequence[Picture], prompts: Sequence[str]) -> list[str]:
-        """One caption for each of N pictures and prompts."""
         ...
 
 

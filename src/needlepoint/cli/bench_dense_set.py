@@ -13,7 +13,8 @@ from needlepoint.errors import EXIT_HITS, UsageError
 from needlepoint.results import printable
 
 if TYPE_CHECKING:
-    from needlepoint.bench.dense_set import Captioner, Detector
+    from needlepoint.bench.dense_set import Detector
+    from needlepoint.outside.captioner import Captioner
 
 _PATH = click.Path(path_type=Path)
 

@@ -123,7 +123,8 @@ class Asker:
 
     def probes(self, query: Query, options: Options) -> list[Probe]:
         """The parts of a question made ready, one probe each."""
-        return weigh([self.preparer.prepare(part, options) for part in query.parts])[0]
+        texts = self.preparer.texts([(query, options)])
+        return weigh([self.preparer.prepare(part, options, texts) for part in query.parts])[0]
 
     def background(self, probe: Probe) -> tuple[float, float] | None:
         """Mean and spread of unrelated pictures' scores, where the probe's encoder knows them."""

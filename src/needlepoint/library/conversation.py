@@ -10,7 +10,7 @@ from typing import Any
 from needlepoint.errors import ModelUnavailable, UsageError
 from needlepoint.library.asking import Asker, Options
 from needlepoint.library.view import LibraryView
-from needlepoint.methods.card import find_method
+from needlepoint.methods.card import find_method, list_methods
 from needlepoint.methods.dialogue import Helpers, Mark, Turn, Understood
 from needlepoint.query import Part, Query
 from needlepoint.results import Results
@@ -69,9 +69,9 @@ class Conversation:
         name, _, told = method.partition(":")
         found, plain = find_method(name), find_method(PLAIN)
         if found.dialogue is None or plain.dialogue is None:
+            able = ", ".join(card.name for card in list_methods() if card.task == "interactive")
             raise UsageError(
-                f"`method` is {method}, which does not converse. Those that do: needlepoint "
-                "methods --task interactive."
+                f"`method` is {method}, which does not converse. Those that do: {able}."
             )
         asker.check(options)
         self.method = method
@@ -178,7 +178,8 @@ class Conversation:
 
     def _ask(self, query: Query, understood: Understood) -> Results:
         if understood.query is not None:
-            return self._asker.ask(understood.query, self._options)
+            results = self._asker.ask(understood.query, self._options)
+            return replace(results, query=query)  # what was said, not what a method made of it
         return self._asker.ask_probes(query, understood.probes, self._options, understood.names)
 
     def _moved(self, results: Results) -> dict[int, int | None]:

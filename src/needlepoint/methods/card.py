@@ -176,6 +176,8 @@ def how_to(method: Method) -> dict[str, str]:
         index = f"needlepoint index --method {source} FOLDER"
     else:
         index = "needlepoint index FOLDER"  # any library will do
+    if method.dialogue is not None:
+        return {"index": index, "search": f"needlepoint chat --method {card.name}"}
     corpus = " --corpus TEXTS" if method.asks is not None else ""
     return {"index": index, "search": f"needlepoint search --method {card.name}{corpus} QUESTION"}
 

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from needlepoint.outside.captioner import Captioner
 from needlepoint.outside.chat import ChatModel
+from needlepoint.outside.generator import Generator
 from needlepoint.parts import Floats
 from needlepoint.picture import Box, Pixels
 from needlepoint.query import Part, Query
@@ -69,6 +71,8 @@ class Helpers:
     """Outside models that a method may use; None where the user has configured none."""
 
     chat: ChatModel | None = None
+    captioner: Captioner | None = None
+    generator: Generator | None = None
 
 
 class View(Protocol):

@@ -1,17 +1,61 @@
-"""Captions of pictures by BLIP and BLIP-2, from local files only."""
+"""Captions of pictures: by BLIP and BLIP-2 from local files, or by a chat model that sees."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
+from needlepoint.outside.chat import ChatModel, shown
 from needlepoint.outside.labels import open_local
+from needlepoint.outside.prompting import prompt
 from needlepoint.picture import Picture
 
 _KINDS = {
     "blip": "BlipForConditionalGeneration",
     "blip-2": "Blip2ForConditionalGeneration",
 }
+
+
+class Captioner(Protocol):
+    """Says in words what a picture shows."""
+
+    @property
+    def name(self) -> str:
+        """What a caption made with this hangs on."""
+        ...
+
+    def caption(self, pictures: Sequence[Picture], prompts: Sequence[str]) -> list[str]:
+        """One caption a picture, each beginning with its prompt (which may be empty)."""
+        ...
+
+
+class ChatCaptioner:
+    """A picture-language model behind a chat server; pictures are sent to it, one a call.
+
+    Args:
+        chat: a model that reads pictures.
+        side: long side in pixels of what is sent.
+    """
+
+    def __init__(self, chat: ChatModel, *, side: int = 768) -> None:
+        self._chat, self._side = chat, side
+
+    @property
+    def name(self) -> str:
+        """What a caption made with this hangs on."""
+        return f"{self._chat.name} side={self._side}"
+
+    def caption(self, pictures: Sequence[Picture], prompts: Sequence[str]) -> list[str]:
+        """See ``Captioner``; a caption is one line."""
+        captions = []
+        for picture, beginning in zip(pictures, prompts, strict=True):
+            *before, last = prompt("caption")
+            asked = replace(last, pictures=(shown(picture.pixels, self._side),))
+            text = self._chat.reply([*before, asked], most=60)
+            captions.append(continued(beginning, text))
+        return captions
 
 
 class BlipCaptioner:
@@ -48,8 +92,8 @@ class BlipCaptioner:
         import torch
 
         captions = []
-        for picture, prompt in zip(pictures, prompts, strict=True):
-            inputs = self._processor(images=picture.pixels, text=prompt, return_tensors="pt")
+        for picture, beginning in zip(pictures, prompts, strict=True):
+            inputs = self._processor(images=picture.pixels, text=beginning, return_tensors="pt")
             with torch.inference_mode():
                 ids = self._model.generate(
                     **inputs.to(self._device),
@@ -58,7 +102,7 @@ class BlipCaptioner:
                     num_beams=1,
                 )
             text = self._processor.batch_decode(ids, skip_special_tokens=True)[0]
-            captions.append(continued(prompt, text))
+            captions.append(continued(beginning, text))
         return captions
 
 

@@ -11,12 +11,14 @@ from PIL import Image
 
 from needlepoint.picture import Pixels
 
+Role = Literal["system", "user", "assistant"]
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message of a chat; ``pictures`` are encoded pictures (JPEG or PNG bytes) shown in it."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Role
     text: str
     pictures: tuple[bytes, ...] = ()
 
