@@ -149,6 +149,8 @@ def test_an_existing_file_is_one_picture(tmp_path: object, monkeypatch: pytest.M
     assert parts("x#xywh=1.jpg") == [picture("x#xywh=1.jpg")]
     assert parts("./my photo.jpg + dog") == [picture("./my photo.jpg"), text("dog")]
     assert parts("dog + my photo.jpg") == [text("dog"), picture("my photo.jpg")]
+    piece = picture("./my photo.jpg", box=(1, 2, 3, 4))
+    assert parts("./my photo.jpg#xywh=1,2,3,4 - dog") == [piece, text("dog", -1)]
     assert parts("plain") == [text("plain")], "a word is a word even when a file has its name"
 
 

@@ -90,6 +90,8 @@ def _existing(text: str, exists: Exists) -> Part | None:
     if (has_ending(text) or EXPLICIT.match(text)) and exists(text):
         return Part("picture", text)
     path, fragment, box = text.rpartition(FRAGMENT)
+    if any(map(str.isspace, box)):  # other parts follow the piece
+        return None
     if fragment and (has_ending(path) or EXPLICIT.match(path)) and exists(path):
         numbers, percent = _fragment(FRAGMENT + box, text, len(path))
         return Part("picture", path, box=numbers, box_percent=percent)
