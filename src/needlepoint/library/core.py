@@ -19,12 +19,13 @@ from needlepoint.intake.watch import watch
 from needlepoint.library.asking import Asker, Options
 from needlepoint.library.browse import Shelf
 from needlepoint.library.conversation import Conversation
+from needlepoint.library.embedding import Embedded, embed, embedders
 from needlepoint.library.guests import Pictures, admit
 from needlepoint.library.indexing import Indexer, IndexReport, Progress
 from needlepoint.library.plans import plan_describer, plan_spaces, remember
 from needlepoint.library.roster import BUILTIN, Asks, Roster, method_of
 from needlepoint.methods.dialogue import Helpers
-from needlepoint.picture import Box
+from needlepoint.picture import Box, Pixels
 from needlepoint.query import Part, Query
 from needlepoint.regions.heat import Heat
 from needlepoint.results import Results
@@ -379,6 +380,30 @@ class Library:
         }
 
     # -- models and care
+
+    def embedders(self) -> list[str]:
+        """Addresses of the encoders that :meth:`embed` may be asked with."""
+        return embedders(self._store.spaces())
+
+    def embed(
+        self,
+        things: Sequence[str] | Sequence[Pixels],
+        *,
+        model: str = BUILTIN,
+        space: str | None = None,
+    ) -> Embedded:
+        """Vectors of texts or of pictures by an encoder of the library.
+
+        Args:
+            things: texts, or pictures uint8 ``[H, W, 3]``.
+            model: address, one of :meth:`embedders`.
+            space: the encoder's space to embed in; None for the one such questions are asked in.
+
+        Raises:
+            UsageError: no such encoder or space, or nothing to embed.
+            ModelUnavailable: the encoder's files or packages are not on this machine.
+        """
+        return embed(self._roster, self._store.spaces(), things, model, space)
 
     def warm(self) -> None:
         """Load the encoders and whatever else the first question would wait for.

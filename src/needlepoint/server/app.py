@@ -22,6 +22,7 @@ from needlepoint.server.gate import ClientGone
 from needlepoint.server.meters import Counting
 from needlepoint.server.routes import (
     conversations,
+    embeddings,
     facets,
     health,
     info,
@@ -58,7 +59,7 @@ def create_app(library: Library, serving: Serving | None = None) -> FastAPI:
     app.add_middleware(Bounds, serving=serving)
     app.add_middleware(Armour)
     app.add_middleware(Counting, meters=shared.meters)
-    rooms = (search, uploads, items, facets, jobs, conversations, info, health, page)
+    rooms = (search, uploads, items, facets, jobs, conversations, embeddings, info, health, page)
     for room in rooms:
         app.include_router(room.router)
     folder = str(files("needlepoint.server") / "page")

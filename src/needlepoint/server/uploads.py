@@ -67,7 +67,7 @@ class Uploads:
             if name in self._kept:
                 self._kept.move_to_end(name)
                 return self._kept[name]
-        upload = Upload(name, data, self._decode(data, QUESTION_SIDE))
+        upload = Upload(name, data, self.read(data))
         with self._lock:
             if name not in self._kept:
                 self._kept[name] = upload
@@ -94,9 +94,14 @@ class Uploads:
     def picture(self, name: str, whole: bool) -> Picture:
         """The decoded picture; at its full size when ``whole``."""
         upload = self.get(name)
-        return self._decode(upload.data, 0) if whole else upload.picture
+        return self.read(upload.data, at_least=0) if whole else upload.picture
 
-    def _decode(self, data: bytes, at_least: int) -> Picture:
+    def read(self, data: bytes, *, at_least: int = QUESTION_SIDE) -> Picture:
+        """A picture that was sent, decoded within this server's limits.
+
+        Raises:
+            Problem: as :meth:`add`.
+        """
         try:
             return decode(data, at_least=at_least, limits=self.limits)
         except PictureError as error:
