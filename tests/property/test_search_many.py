@@ -48,7 +48,7 @@ def batches(draw: st.DrawFn) -> list[Question]:
     return draw(st.lists(question, min_size=2, max_size=6))
 
 
-@pytest.mark.parametrize("codes", [10**9, 900, -1])
+@pytest.mark.parametrize("codes", [10**9, 100, -1])
 def test_together_or_alone_is_the_same(
     codes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,7 +37,7 @@ def test_blocks_and_cores_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None
     whole = penalties(words, ready)
     monkeypatch.setattr("needlepoint.search.compressed._BLOCK", 7)
     for cores in (1, 2, 9):
-        monkeypatch.setattr("needlepoint.search.compressed._cores", lambda cores=cores: cores)
+        monkeypatch.setattr("needlepoint.search.cores._cores", lambda cores=cores: cores)
         assert (penalties(words, ready) == whole).all()
 
 

@@ -12,18 +12,17 @@ and one bit count a word (Gao and Long 2024, "RaBitQ", section 3.3, for the plan
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from needlepoint.parts import Floats
 from needlepoint.search.codes import Words, sign_words_of
+from needlepoint.search.cores import share_out
 
 _BLOCK = 32768  # vectors scanned at once: 256 KB a word, stays in the second-level cache
-_WORKERS = 4  # more do not read memory any faster
 _SHORT = 0.1  # a mean of this length moves the signs of unit vectors little
 _STEPS = np.linspace(0.15, 1.0, 35)  # largest weight kept, in parts of the largest there is
 
@@ -108,16 +107,7 @@ def penalties(words: Words, probe: BitProbe) -> npt.NDArray[np.uint16]:
     """
     total = words.shape[1]
     found = np.zeros(total, np.uint16)
-    workers = min(_WORKERS, _cores(), total // (8 * _BLOCK))
-    if workers < 2:
-        _count(words, probe, found, 0, 1)
-        return found
-    with ThreadPoolExecutor(workers) as pool:
-        shares = [
-            pool.submit(_count, words, probe, found, first, workers) for first in range(workers)
-        ]
-        for share in shares:
-            share.result()
+    share_out(partial(_count, words, probe, found), total // (8 * _BLOCK))
     return found
 
 
@@ -142,13 +132,6 @@ def _count(
                     if row > group:
                         np.add(few, count, out=few)
                 out += np.left_shift(few, p, dtype=np.uint16) if p else few
-
-
-def _cores() -> int:
-    """Cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def guesses(penalty: npt.NDArray[np.uint16], probe: BitProbe) -> Floats:

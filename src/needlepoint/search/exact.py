@@ -9,11 +9,14 @@ ranks that by the canonical scores.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 
 from needlepoint.parts import Codec, Floats
 from needlepoint.search.codes import Codes, unpack
+from needlepoint.search.cores import share_out
 
 _BLOCK = 2048  # rows decoded at once: 4 MB at 512 numbers, stays in the cache of one core
 
@@ -64,21 +67,33 @@ def best_of(
 def scan(codes: Codes, codec: Codec, probes: Floats, inverse: Floats | None = None) -> Floats:
     """Cosines float32 ``[T, V]`` of codes uint8 ``[T, B]`` with unit probes ``[V, D]``.
 
-    ``inverse`` float32 ``[T]`` is one over the length of each unpacked row, when known.
+    They lie column after column in memory. ``inverse`` float32 ``[T]`` is one over the length of each unpacked row, when known.
     """
+    scores = np.empty((len(probes), len(codes)), np.float32)
+    share_out(partial(_scan, codes, codec, probes, inverse, scores), len(codes) // (8 * _BLOCK))
+    return scores.T
+
+
+def _scan(
+    codes: Codes,
+    codec: Codec,
+    probes: Floats,
+    inverse: Floats | None,
+    scores: Floats,
+    first: int,
+    every: int,
+) -> None:
+    """Fill every ``every``-th block of ``scores`` ``[V, T]``, from block ``first`` on."""
     total, dim = len(codes), probes.shape[1]
-    scores = np.empty((total, len(probes)), np.float32)
     turned = np.ascontiguousarray(probes.T)
-    for start in range(0, total, _BLOCK):
+    for start in range(first * _BLOCK, total, every * _BLOCK):
         numbers = unpack(codes[start : start + _BLOCK], codec, dim)
-        part = scores[start : start + _BLOCK]
-        np.matmul(numbers, turned, out=part)
+        part, out = (numbers @ turned).T, scores[:, start : start + _BLOCK]
         if inverse is None:
             size = np.sqrt(np.einsum("ij,ij->i", numbers, numbers))
-            part /= np.where(size > 0, size, np.float32(1))[:, None]
+            np.divide(part, np.where(size > 0, size, np.float32(1)), out=out)
         else:
-            part *= inverse[start : start + _BLOCK, None]
-    return scores
+            np.multiply(part, inverse[start : start + _BLOCK], out=out)
 
 
 def segment_max(scores: Floats, offsets: Offsets) -> Floats:

@@ -34,6 +34,8 @@ from needlepoint.store.segment import (
 CODES_UP_TO = 300_000
 """Vectors of a space, wholes counted, up to which all codes are held and every search is exact."""
 
+_FEW_NUMBERS = 64  # of which bits say too little: where nothing stands out, all had to be compared
+_FEW_FACTOR = 14  # so many more vectors of few numbers are held: 134 MB of codes
 _FILE_FROM = 2_000  # vectors below which a base is read from the database quicker than it is told
 _DELTA = 0.10
 _DELTA_LEAST = 8_000
@@ -107,9 +109,13 @@ class View:
             self.refresh(db, now)
         return self._base_seq
 
+    def _holds(self, vectors: int) -> bool:
+        factor = _FEW_FACTOR if self.space.dim <= _FEW_NUMBERS else 1
+        return vectors <= CODES_UP_TO * factor
+
     def _outgrown(self) -> bool:
         total = sum(segment.vectors for segment in self.segments)
-        if self.exact and total > CODES_UP_TO:
+        if self.exact and not self._holds(total):
             return True
         base = self.segments[0].vectors if self.segments else 0
         return total - base > max(_DELTA_LEAST, _DELTA * base)
@@ -150,7 +156,7 @@ class View:
         rows = db.execute(f"SELECT picture_id, count FROM vectors_{space.id} ORDER BY 1").fetchall()
         ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
         regions = sum(row[1] for row in rows)
-        bits = len(rows) + regions > CODES_UP_TO
+        bits = not self._holds(len(rows) + regions)
         shapes = dict(shapes_of(space, len(rows), regions, bits))
         decoder = learn_decoder(db, space, ids, regions) if bits else None
         if decoder is not None:
