@@ -11,7 +11,8 @@ from needlepoint.errors import ModelUnavailable
 from needlepoint.methods.card import Method, MethodCard, register
 from needlepoint.methods.dialogue import Helpers, Turn, Understood, View
 from needlepoint.methods.interactive import feedback
-from needlepoint.methods.interactive.saying import (
+from needlepoint.methods.options import read_options
+from needlepoint.methods.saying import (
     check_least,
     in_words,
     question_of,
@@ -19,7 +20,6 @@ from needlepoint.methods.interactive.saying import (
     same,
     told,
 )
-from needlepoint.methods.options import read_options
 from needlepoint.outside.chat import ChatModel
 from needlepoint.outside.prompting import prompt
 

@@ -10,8 +10,8 @@ from needlepoint.errors import ModelUnavailable
 from needlepoint.methods.card import Method, MethodCard, register
 from needlepoint.methods.dialogue import Helpers, Turn, Understood, View
 from needlepoint.methods.interactive import feedback
-from needlepoint.methods.interactive.saying import check_least, in_words, rounds_of, searched
 from needlepoint.methods.options import read_options
+from needlepoint.methods.saying import check_least, in_words, rounds_of, searched
 from needlepoint.outside.chat import ChatModel, shown
 from needlepoint.outside.generator import Generator
 from needlepoint.outside.prompting import prompt

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from needlepoint.errors import ModelUnavailable
+from needlepoint.methods.candidates import Candidates, softmax
 from needlepoint.methods.card import Method, MethodCard, register
 from needlepoint.methods.dialogue import Helpers, Turn, Understood, View
 from needlepoint.methods.interactive import feedback
-from needlepoint.methods.interactive.candidates import Candidates, softmax
-from needlepoint.methods.interactive.saying import (
+from needlepoint.methods.options import read_options
+from needlepoint.methods.saying import (
     check_least,
     in_words,
     question_of,
@@ -20,7 +21,6 @@ from needlepoint.methods.interactive.saying import (
     same,
     told,
 )
-from needlepoint.methods.options import read_options
 from needlepoint.outside.captioner import Captioner
 from needlepoint.outside.chat import ChatModel
 from needlepoint.outside.prompting import prompt
