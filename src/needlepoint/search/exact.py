@@ -67,7 +67,8 @@ def best_of(
 def scan(codes: Codes, codec: Codec, probes: Floats, inverse: Floats | None = None) -> Floats:
     """Cosines float32 ``[T, V]`` of codes uint8 ``[T, B]`` with unit probes ``[V, D]``.
 
-    They lie column after column in memory. ``inverse`` float32 ``[T]`` is one over the length of each unpacked row, when known.
+    They lie column after column in memory. ``inverse`` float32 ``[T]`` is one over the length of
+    each unpacked row, when known.
     """
     scores = np.empty((len(probes), len(codes)), np.float32)
     share_out(partial(_scan, codes, codec, probes, inverse, scores), len(codes) // (8 * _BLOCK))
