@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[3] / "tools"))
 
 from install_chromium import find_chromium
 from page_kit import Opened, Watch
+from views_kit import Views
 
 ROOT = Path(__file__).parents[3]
 PICTURES = ROOT / "samples" / "pictures"
@@ -134,6 +136,29 @@ def opened(page: Page, served: str) -> Callable[..., Opened]:
         return there
 
     return go
+
+
+@pytest.fixture(scope="session")
+def placed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server on a library of half the samples, all of which have places."""
+    from page_pictures import make_library, serving
+
+    with serving(make_library(tmp_path_factory.mktemp("placed"), every=2)) as base:
+        yield base
+
+
+@pytest.fixture
+def views(browser: Browser, placed: str) -> Iterator[Views]:
+    """An empty tab for the views beside the grid; it fails as :func:`page` does."""
+    context = browser.new_context(
+        viewport={"width": 1200, "height": 800}, reduced_motion="reduce", has_touch=True
+    )
+    context.set_default_timeout(PATIENCE_S * 250)
+    there = Views(context.new_page(), placed)
+    watch = Watch(there.page, placed)
+    yield there
+    context.close()
+    assert not watch.problems, "\n".join(watch.problems)
 
 
 def _environment(home: Path) -> dict[str, str]:

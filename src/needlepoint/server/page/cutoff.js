@@ -55,10 +55,9 @@ export function cutoff(app, preview) {
       context.fillStyle = above ? strong : weak;
       context.fillRect((i * width) / BARS, height - tall, width / BARS - 2, tall);
     });
-    const calibrated = source.answer?.cutoff;
-    if (calibrated === null || calibrated === undefined) return;
+    if (source.usual === null) return;
     context.fillStyle = colour("--ink");
-    context.fillRect(((calibrated - low) / (high - low || 1)) * width - 1, 0, 2, height);
+    context.fillRect(((source.usual - low) / (high - low || 1)) * width - 1, 0, 2, height);
   }
 
   return {
@@ -78,7 +77,7 @@ export function cutoff(app, preview) {
       high = Math.max(high, line ?? high);
       if (document.activeElement !== range || !range.matches(":active")) range.value = String(line === null ? 0 : stepOf(line));
       back.hidden = app.state.min === "";
-      back.textContent = source.answer?.cutoff == null ? "none" : "calibrated";
+      back.textContent = source.usual === null ? "none" : "calibrated";
       say(line);
       paint(line);
     },

@@ -40,23 +40,27 @@ export function filters(app) {
   const clear = h("button", { type: "button", class: "button quiet small", text: "Clear all", onClick: () => app.go({ where: "", picks: {} }) });
   const form = h("form", { onSubmit: (event) => (event.preventDefault(), app.go({ where: line.value.trim() })) },
     h("label", { for: "where", class: "panel-title", text: "Filter line" }), line, problem);
+  const title = h("h2", { class: "panel-title", text: "Filters", tabIndex: -1 });
   panel.append(
-    h("header", {}, h("h2", { class: "panel-title", text: "Filters" }), clear, iconButton("close", "Close the filters", () => app.toggleFilters(false))),
-    chips, lists, form,
+    h("header", {}, title, clear, iconButton("close", "Close the filters", () => app.toggleFilters(false))),
+    chips, form, lists,
   );
   const opened = new Set();
   const long = new Set();
   let control = null;
   let names = new Map();
 
-  function toggle(open = panel.hidden) {
-    const within = panel.contains(document.activeElement);
+  function show(open) {
     panel.hidden = !open;
     button.setAttribute("aria-expanded", String(open));
-    if (open) {
-      load();
-      panel.querySelector("summary, input")?.focus();
-    } else if (within) button.focus();
+    if (open) load();
+  }
+
+  function toggle(open = panel.hidden) {
+    const within = panel.contains(document.activeElement);
+    show(open);
+    if (open) title.focus();
+    else if (within) button.focus();
   }
 
   /** Counts of each kind are those without its own picks, so that more of it can be picked. */
@@ -65,6 +69,7 @@ export function filters(app) {
     control = new AbortController();
     const { signal } = control;
     const { state } = app;
+    panel.setAttribute("aria-busy", "true");
     try {
       const picked = Object.keys(state.picks).filter((key) => state.picks[key].length);
       const [all, ...others] = await Promise.all([
@@ -80,6 +85,7 @@ export function filters(app) {
       if (error.status === 400 || error.status === 422) say(error);
       else app.fail(error);
     }
+    panel.removeAttribute("aria-busy");
   }
 
   function say(error) {
@@ -156,5 +162,5 @@ export function filters(app) {
   });
   line.value = app.state.where;
   drawChips();
-  if (picksCount(app.state) && window.innerWidth > 900) toggle(true);
+  if (picksCount(app.state) && window.innerWidth > 900) show(true);
 }

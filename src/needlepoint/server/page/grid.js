@@ -95,7 +95,6 @@ export class Grid {
     this.width = this.root.clientWidth;
     const anchor = this.root.scrollTop > HEAD ? this.firstInSight() : null;
     this.layout();
-    this.clear();
     if (anchor !== null) this.keep(anchor);
     this.draw();
   }
@@ -144,12 +143,19 @@ export class Grid {
     });
   }
 
+  /** The index of the tile that has the focus, or null. */
+  held() {
+    const tile = this.canvas.contains(document.activeElement) ? document.activeElement.closest("[data-index]") : null;
+    return tile && Number(tile.dataset.index) < this.total ? Number(tile.dataset.index) : null;
+  }
+
   /** Put the rows in sight into the document and take the others out. */
   draw() {
     if (!this.size || !this.root.clientHeight) return;
     const top = this.root.scrollTop - AROUND * this.step;
     const bottom = this.root.scrollTop + this.root.clientHeight + AROUND * this.step;
     const seen = new Map();
+    const held = this.held();
     let first = Infinity;
     let last = -1;
     for (let s = this.sectionAt((one) => one.y <= top); s < this.sections.length; s += 1) {
@@ -165,13 +171,19 @@ export class Grid {
         last = Math.max(last, Math.min(start + this.columns, section.start + section.count) - 1);
       }
     }
-    for (const [key, element] of this.rows) {
+    if (held !== null) {
       // The row that has the focus stays, wherever the scroll went: focus must not get lost.
-      if (seen.has(key) || (element.dataset.stamp && element.contains(document.activeElement))) continue;
+      const { section, row } = this.placeOf(held);
+      const start = section.start + row * this.columns;
+      if (!seen.has(`r${start}`)) seen.set(`r${start}`, { section, row, start });
+    }
+    for (const [key, element] of this.rows) {
+      if (seen.has(key)) continue;
       this.drop(element);
       this.rows.delete(key);
     }
     for (const [key, what] of seen) this.put(key, what);
+    if (held !== null && this.held() === null) this.tile(held)?.focus({ preventScroll: true });
     if (last >= 0) this.wanted(first, last);
     if (!this.moving) this.load();
   }
@@ -180,11 +192,9 @@ export class Grid {
     const old = this.rows.get(key);
     const made = start === undefined ? this.head(section) : this.row(section, row, start, old);
     if (made === old) return;
-    const held = old?.contains(document.activeElement) ? document.activeElement.dataset.index : null;
     if (old) old.replaceWith(made);
     else this.canvas.append(made);
     this.rows.set(key, made);
-    if (held) made.querySelector(`[data-index="${held}"]`)?.focus({ preventScroll: true });
   }
 
   head(section) {

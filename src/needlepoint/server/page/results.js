@@ -46,7 +46,7 @@ export function results(app) {
     if (!source || source.kind !== "answer" || source.byDate) return null;
     const chosen = preview ?? app.state.min;
     if (chosen !== "") return Number(chosen);
-    return source.answer?.likely_score ?? source.answer?.cutoff ?? null;
+    return source.usual;
   }
 
   function cutIndex() {
@@ -141,7 +141,7 @@ export function results(app) {
     app.status(source);
     app.placeViewer();
     const cut = cutIndex();
-    const matching = cut === null ? "" : `, ${count(cut)} above the cut-off`;
+    const matching = cut === null ? "" : `, ${count(cut)} ${app.state.min === "" ? "probably match" : "above the cut-off"}`;
     app.announce(source.kind === "answer" ? `${plural(source.total, "picture")}${matching}` : plural(source.total, "picture"));
     if (source.kind === "answer" && !source.byDate) source.need(Math.min(source.total, SAMPLE) - 1);
   }

@@ -161,6 +161,11 @@ export class Answer extends Paged {
     return this.rows.findIndex((hit) => hit.id === id);
   }
 
+  /** Where "probably not" begins unless it is moved: a score, or null without a calibration. */
+  get usual() {
+    return this.answer?.likely_score ?? this.answer?.cutoff ?? null;
+  }
+
   /** How many lie above a score; null while pages that could tell are not there yet. */
   above(line) {
     if (line === null) return this.total;
@@ -168,6 +173,7 @@ export class Answer extends Paged {
     const below = this.rows.findIndex((hit) => (calibrated ? hit.match === false : hit.score < line));
     if (below >= 0) return below;
     if (this.done) return this.loaded;
+    if (line === this.answer?.likely_score) return this.answer.likely;
     return calibrated ? (this.answer?.matching ?? null) : null;
   }
 

@@ -41,7 +41,6 @@ export function tools(app, { grid, preview }) {
     size = next;
     memory.set(KEY, String(SIZES[size]));
     grid.least = SIZES[size];
-    grid.clear();
     app.redraw();
   }
   app.resize = resize;
@@ -69,8 +68,9 @@ export function tools(app, { grid, preview }) {
     slider.show(answer && !source.byDate ? source : null, line);
     summary.replaceChildren();
     if (source.error && !source.loaded) return;
+    const said = state.min === "" ? "probably match" : "above the cut-off";
     if (answer && cut !== null) {
-      summary.append(h("strong", { text: count(cut) }), ` of ${plural(source.total, "picture")} ${state.min === "" ? "probably match" : "above the cut-off"}`);
+      summary.append(h("strong", { text: count(cut) }), ` of ${plural(source.total, "picture")} ${said}`);
     } else if (answer && source.byDate && source.answer?.matching !== null) {
       summary.append(h("strong", { text: plural(source.total, "picture") }), source.answer?.cutoff ? ` above the cut-off ${score(state.min || source.answer.cutoff)}` : "");
     } else {
