@@ -88,7 +88,8 @@ def served(library_folder: Path) -> Iterator[str]:
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     try:
-        assert known.wait(PATIENCE_S) and found, "".join(lines)
+        known.wait(PATIENCE_S)
+        assert found, "".join(lines)
         yield found[0]
     finally:
         process.terminate()

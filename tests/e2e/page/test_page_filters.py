@@ -77,7 +77,8 @@ def test_the_filter_line_filters_and_says_its_mistakes(opened: Open, page: Page)
     expect(page.locator("#where-problem")).to_be_hidden()
     page.wait_for_function("() => !document.querySelector('#grid [aria-label*=\"yard\"]')")
     there.settle()
-    assert there.names() and all(name.startswith("photo-") for name in there.names())
+    assert there.names()
+    assert all(name.startswith("photo-") for name in there.names())
 
 
 def test_a_filter_that_finds_nothing_can_be_cleared(opened: Open, page: Page) -> None:

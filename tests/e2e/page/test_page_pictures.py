@@ -1,4 +1,4 @@
-"""Asking with pictures: drawn boxes, pasted, dropped and picked pictures, more and less like one."""
+"""Asking with pictures: drawn boxes; pasted, dropped and picked ones; more and less like one."""
 
 from __future__ import annotations
 
@@ -92,9 +92,12 @@ def test_a_box_is_moved_and_sized_with_the_keyboard(opened: Open, page: Page) ->
     for key in ("ArrowRight", "ArrowRight", "ArrowDown", "Shift+ArrowRight"):
         page.keyboard.press(key)
     after = box.bounding_box()
-    assert before and after
-    assert after["x"] > before["x"] and after["y"] > before["y"]
-    assert after["width"] > before["width"] and abs(after["height"] - before["height"]) < 1
+    assert before
+    assert after
+    assert after["x"] > before["x"]
+    assert after["y"] > before["y"]
+    assert after["width"] > before["width"]
+    assert abs(after["height"] - before["height"]) < 1
     assert "Box, 32 by 30 percent at 39, 37" in (box.get_attribute("aria-label") or "")
     page.keyboard.press("Enter")
     there.settle()
@@ -210,7 +213,8 @@ def test_the_heat_map_lies_over_the_picture(opened: Open, page: Page) -> None:
     canvas = page.locator("canvas.heat")
     expect(canvas).to_be_visible()
     box = canvas.bounding_box()
-    assert box and abs(box["width"] - width) < 1
+    assert box
+    assert abs(box["width"] - width) < 1
     told = there.api(f"/v1/items/{number}/heat?q=@{number}%23xywh=100,100,120,120")
     size = canvas.evaluate("one => [one.width, one.height]")
     assert size == [told["columns"], told["rows"]]

@@ -18,12 +18,14 @@ def test_words_give_pictures_with_the_place_that_matched(opened: Open, page: Pag
     hit = there.api("/v1/search?q=cat&limit=1")["hits"][0]
     frame = first.locator(".frame").bounding_box()
     mark = first.locator(".mark").bounding_box()
-    assert frame and mark
+    assert frame
+    assert mark
     x, y, w, h = hit["box"]
     scale = frame["width"] / hit["width"]
     for drawn, told in ((mark["x"] - frame["x"], x), (mark["y"] - frame["y"], y)):
         assert abs(drawn - told * scale) < 3
-    assert abs(mark["width"] - w * scale) < 5 and abs(mark["height"] - h * scale) < 5
+    assert abs(mark["width"] - w * scale) < 5
+    assert abs(mark["height"] - h * scale) < 5
     assert first.locator(".score").inner_text() == f"{hit['score']:.3f}"
 
 
@@ -131,7 +133,8 @@ def test_back_and_forward_walk_through_the_questions(opened: Open, page: Page) -
     assert there.ids() != first
     page.go_back()
     there.wait_for_question("cat")
-    assert there.ids() == first and page.locator("#q").input_value() == "cat"
+    assert there.ids() == first
+    assert page.locator("#q").input_value() == "cat"
     page.go_back()
     there.wait_for_question("")
     page.go_forward()
