@@ -13,11 +13,11 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
-from needlepoint import __version__
 from needlepoint.library import Library
 from needlepoint.server import problems
 from needlepoint.server.armour import Armour
 from needlepoint.server.bounds import Bounds
+from needlepoint.server.describing import Described
 from needlepoint.server.gate import ClientGone
 from needlepoint.server.meters import Counting
 from needlepoint.server.routes import (
@@ -43,12 +43,9 @@ def create_app(library: Library, serving: Serving | None = None) -> FastAPI:
     """An ASGI application that answers for one library."""
     serving = serving or Serving()
     shared = Shared(library, serving)
-    app = FastAPI(
-        title="needlepoint",
-        version=__version__,
+    app = Described(
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json",
         default_response_class=problems.Json,
         lifespan=_life,
     )

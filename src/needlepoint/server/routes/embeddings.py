@@ -87,10 +87,17 @@ class ModelsOut(BaseModel):
     data: list[ModelOut]
 
 
-@router.post("/embeddings", response_model=EmbeddingsOut)
+_SAID: dict[int | str, dict[str, Any]] = {
+    404: {"description": "There is no such model."},
+    413: {"description": "A picture has too many bytes or pixels."},
+    415: {"description": "A picture is none."},
+}
+
+
+@router.post("/embeddings", response_model=EmbeddingsOut, responses=_SAID)
 async def embeddings(request: Request, here: Here, wish: EmbeddingsIn) -> Json:
     """Vectors of texts or pictures, by an encoder that the library is indexed with."""
-    given = wish.input if isinstance(wish.input, list) else [wish.input]
+    given: list[str | PictureIn] = [wish.input] if isinstance(wish.input, str) else [*wish.input]
     library = here.library
     if wish.model not in library.embedders():
         detail = f"there is no model {wish.model!r} here; GET /v1/models lists those there are"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
@@ -34,7 +34,15 @@ class Found(Answer):
     next: Annotated[str | None, Field(description="Cursor of the next page.")]
 
 
-@router.get("/search", response_model=Found)
+_SAID: dict[int | str, dict[str, Any]] = {
+    404: {"description": "A picture that was sent is not kept any more, or an item is not there."},
+    409: {"description": "The library was not indexed for this model or method."},
+    410: {"description": "The answer that the cursor goes on with is not kept any more."},
+    413: {"description": "A picture to ask with is too large."},
+}
+
+
+@router.get("/search", response_model=Found, responses=_SAID)
 async def search(
     request: Request,
     here: Here,

@@ -38,6 +38,17 @@ _BODY: dict[str, Any] = {
 }
 
 
+_SAID: dict[int | str, dict[str, Any]] = {
+    408: {"description": "The picture did not arrive in time."},
+    413: {"description": "It has too many bytes or pixels."},
+    415: {"description": "It is no picture."},
+}
+_GONE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The picture.", "content": {"image/jpeg": {}}},
+    404: {"description": "It is not kept any more."},
+}
+
+
 class UploadOut(BaseModel):
     """A picture that was sent, and the question that asks with it."""
 
@@ -47,7 +58,7 @@ class UploadOut(BaseModel):
     question: str
 
 
-@router.post("", status_code=201, response_model=UploadOut, openapi_extra=_BODY)
+@router.post("", status_code=201, response_model=UploadOut, responses=_SAID, openapi_extra=_BODY)
 async def send(request: Request, here: Here) -> Json:
     """Send a picture to ask with; it is kept in memory for a while, and nowhere else."""
     with here.receiving():
@@ -67,7 +78,7 @@ async def send(request: Request, here: Here) -> Json:
 @router.get(
     "/{name}/thumb",
     response_class=Response,
-    responses={200: {"description": "The picture.", "content": {"image/jpeg": {}}}},
+    responses=_GONE,
 )
 def thumb(here: Here, name: Name, side: Annotated[int, Query(ge=16, le=1024)] = 320) -> Response:
     """A small JPEG of a picture that was sent."""
