@@ -27,8 +27,8 @@ class LibrarySearch:
     Args:
         model: encoder address.
         method: what is kept of a picture, and how it is searched, as in ``Library.index``.
-        folder: where pictures and library are written; None for a temporary folder that goes
-            with :meth:`close`. One folder serves one corpus after another, and is emptied between.
+        folder: where a folder of its own is made for the pictures and the library of a corpus;
+            None for the system's temporary folder. It goes with the next corpus or :meth:`close`.
 
     Example:
         >>> import mteb  # doctest: +SKIP
@@ -43,8 +43,8 @@ class LibrarySearch:
         folder: str | Path | None = None,
     ) -> None:
         self._model, self._method = model, method
-        self._own = folder is None
-        self._folder = Path(tempfile.mkdtemp("needlepoint") if folder is None else folder)
+        self._where = folder
+        self._made: Path | None = None
         self._library: Library | None = None
         self._names: dict[int, str] = {}
 
@@ -74,14 +74,15 @@ class LibrarySearch:
                 f"{', '.join(corpus.column_names)}."
             )
         self.close()
-        pictures = self._folder / "pictures"
-        pictures.mkdir(parents=True)
+        self._made = Path(tempfile.mkdtemp(prefix="needlepoint-", dir=self._where))
+        pictures = self._made / "pictures"
+        pictures.mkdir()
         names = {}
         for place, row in enumerate(corpus):
             path = pictures / f"{place:08d}.png"
             row["image"].convert("RGB").save(path, compress_level=1)
             names[str(path)] = row["id"]
-        self._library = Library.open(self._folder / "library", create=True)
+        self._library = Library.open(self._made / "library", create=True)
         self._library.index(pictures, model=self._model, method=self._method)
         for file, name in names.items():
             number = self._library.at(file)
@@ -130,10 +131,9 @@ class LibrarySearch:
             self._library.close()
             self._library = None
         self._names = {}
-        for made in ("pictures", "library"):
-            shutil.rmtree(self._folder / made, ignore_errors=True)
-        if self._own and self._folder.is_dir() and not any(self._folder.iterdir()):
-            self._folder.rmdir()
+        if self._made is not None:
+            shutil.rmtree(self._made, ignore_errors=True)
+            self._made = None
 
 
 def _question(row: dict[str, Any]) -> Query:
