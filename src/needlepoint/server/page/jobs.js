@@ -199,8 +199,8 @@ class JobsView {
   #reasons(job, open) {
     const skipped = (job.report?.skipped ?? []).map((one) => (Array.isArray(one) ? one : [one.path, one.reason]));
     const lists = [
-      ["skipped", "left out", skipped],
-      ["warnings", "warned of", job.warnings.map((text) => ["", text])],
+      ["skipped", `${count(skipped.length)} left out`, skipped],
+      ["warnings", plural(job.warnings.length, "warning"), job.warnings.map((text) => ["", text])],
     ];
     return lists
       .filter(([, , rows]) => rows.length)
@@ -208,7 +208,7 @@ class JobsView {
         h(
           "details",
           { class: "jobs-reasons", "data-what": what, open: open.includes(what) || (what === "skipped" && !open.length) },
-          h("summary", { text: `${count(rows.length)} ${label}` }),
+          h("summary", { text: label }),
           h(
             "ul",
             {},
