@@ -41,7 +41,7 @@ def test_the_same_question_is_asked_once(tmp_path: Path) -> None:
     first = KeptReplies(model, tmp_path / "new")
     assert {first.reply(ASK) for _ in range(3)} == {"1 ünï \ud800"}
     assert KeptReplies(model, tmp_path / "new").reply(ASK) == "1 ünï \ud800"
-    assert (model.calls, first.kept, first.name) == (1, 2, "counting")
+    assert (model.calls, first.spent.kept, first.name) == (1, 2, "counting")
     assert [path.suffix for path in (tmp_path / "new").iterdir()] == [".json"]
 
 
@@ -57,7 +57,7 @@ def test_a_key_hangs_on_everything(tmp_path: Path) -> None:
     kept.reply(ASK, most=10)
     model.name = "another"
     kept.reply(ASK)
-    assert (model.calls, kept.kept) == (8, 0)
+    assert (model.calls, kept.spent.kept) == (8, 0)
 
 
 def test_replies_of_chance_are_kept_only_when_asked(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import click
 
 from needlepoint.cli import output
 from needlepoint.cli.door import Door, common, reader
+from needlepoint.cli.models_outside import open_outside, outside_models
 from needlepoint.cli.talk import say
 from needlepoint.errors import EXIT_HITS, EXIT_NOTHING, NeedlepointError, UsageError
 from needlepoint.library.conversation import Conversation, Reply
@@ -45,17 +46,27 @@ _MARKS = re.compile(rf"(?:[+-]?\s*{_ITEM.pattern}(?:\s+|$))+")
 @click.option("--where", metavar="EXPR", help="Only pictures that satisfy a filter.")
 @click.option("-k", metavar="N", callback=reader("k"), help="Pictures shown.  [20]")
 @click.option("--model", metavar="ADDR", help="Ask with this encoder.")
+@outside_models
 @common
-def chat(door: Door, method: str, where: str | None, k: int | None, model: str | None) -> int:
+def chat(
+    door: Door,
+    method: str,
+    where: str | None,
+    k: int | None,
+    model: str | None,
+    models: dict[str, Any],
+) -> int:
     """Find a picture by talking: start vague, then say and mark what is nearer.
 
     Each line is a turn; /help lists what it can be. On a terminal answers are tables. Turns that
-    come through a pipe are answered as JSON lines, one a turn.
+    come through a pipe are answered as JSON lines, one a turn. No model is needed; a method that
+    asks questions back needs one (--chat), and nothing is sent to any unless it is named.
 
     \b
     Examples:
       needlepoint chat
       needlepoint chat -k 8 --where "year >= 2020"
+      needlepoint chat --method plugir --chat openai:http://127.0.0.1:11434/v1#gemma3:4b
       printf 'a dog\\n+ @12\\n' | needlepoint chat > answers.jsonl
 
     \b
@@ -63,11 +74,16 @@ def chat(door: Door, method: str, where: str | None, k: int | None, model: str |
     3 library missing or incompatible, 4 model not on this machine, 130 interrupted.
     """
     k, model = door.settings.choose("k", k), door.settings.choose("model", model)
+    helpers = open_outside(door.settings, models)
     with door.open() as library:
-        talk = library.converse(method=method, k=k, where=where, model=model)
-        if sys.stdin.isatty():
-            return _Terminal(door, library, talk).run()
-        return _Pipe(library, talk).run()
+        talk = library.converse(method=method, helpers=helpers, k=k, where=where, model=model)
+        try:
+            if sys.stdin.isatty():
+                return _Terminal(door, library, talk).run()
+            return _Pipe(library, talk).run()
+        finally:
+            if helpers.chat is not None:
+                door.talk.note(f"{helpers.chat.name}: {getattr(helpers.chat, 'spent', '')}")
 
 
 class _Turns:
@@ -82,7 +98,7 @@ class _Turns:
             return self.talk.undo()
         if line.startswith("/") and line[1:].isalpha():
             raise UsageError(f"there is no command {line}; /help lists what there is")
-        if _MARKS.fullmatch(line) and not self.talk.question:
+        if _MARKS.fullmatch(line):
             more, less = self._marks(line)
             return self.talk.say(more=more, less=less)
         return self.talk.say(line)

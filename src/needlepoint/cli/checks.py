@@ -27,12 +27,14 @@ _EXTRAS = {
     "heif": ("pillow-heif",),
     "raw": ("rawpy",),
     "pandas": ("pandas",),
+    "chat": ("openai", "jsonschema"),
 }
 _GIVES = {
     "torch": "CLIP, SigLIP, DINO encoders",
     "heif": "HEIC pictures",
     "raw": "camera raw pictures",
     "pandas": "results as data frames",
+    "chat": "chat models in conversations",
 }
 
 
@@ -59,6 +61,7 @@ def run_checks(door: Door) -> list[Check]:
         _formats(),
         _model(),
         *_settings(door),
+        _chat(door),
         *_library(door),
     ]
 
@@ -115,6 +118,25 @@ def _settings(door: Door) -> Iterator[Check]:
         yield Check("network", "ok", told)
     for warning in door.settings.warnings:
         yield Check("settings", "optional", warning, "needlepoint config show --origin")
+
+
+def _chat(door: Door) -> Check:
+    """Whether the chat model that is set answers; without one conversations work as well."""
+    from needlepoint.outside.endpoint import Endpoint
+    from needlepoint.outside.openai_chat import OpenAIChat
+
+    setting = door.settings["chat"]
+    if setting is None:
+        return Check("chat model", "ok", "none is set; conversations go by plain feedback")
+    try:
+        endpoint = Endpoint.parse(setting, seconds=5.0)
+        names = OpenAIChat(endpoint).models()
+    except NeedlepointError as error:
+        return Check("chat model", "optional", str(error), "needlepoint config show --origin")
+    if endpoint.model not in names:
+        told = f"{setting}: the server has no such model, but {', '.join(names[:5]) or 'none'}"
+        return Check("chat model", "optional", told, "needlepoint config show --origin")
+    return Check("chat model", "ok", f"{setting} answers")
 
 
 def _library(door: Door) -> Iterator[Check]:

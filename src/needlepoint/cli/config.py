@@ -69,6 +69,21 @@ def read_regions(value: str) -> str:
     return value
 
 
+def read_seconds(value: str) -> float:
+    """A number of seconds above 0, at most an hour."""
+    if not re.fullmatch(r"\d+\.?\d*|\.\d+", value) or not 0 < float(value) <= 3600:
+        raise ValueError("a number of seconds above 0 and at most 3600")
+    return float(value)
+
+
+def read_price(value: str) -> str:
+    """Prices of a million tokens, read and written, as ``0.15,0.6``; kept as text."""
+    number = r"(\d+\.?\d*|\.\d+)"
+    if not re.fullmatch(rf"{number},{number}", value):
+        raise ValueError("two prices of a million tokens, read and written, as 0.15,0.6")
+    return value
+
+
 def one_of(*names: str) -> Callable[[str], str]:
     """A reader that allows these names only."""
 
@@ -104,9 +119,19 @@ KEYS: dict[str, Key] = {
     "host": Key(str, "127.0.0.1", "address that serve listens on"),
     "port": Key(read_port, 8417, "port that serve listens on; 0 for any free one"),
     "token": Key(read_token, None, "what every request to serve must show", secret=True),
+    "chat": Key(str, None, "chat model of conversations: openai:BASE_URL#MODEL"),
+    "chat_pictures": Key(read_flag, False, "let the chat model see pictures of the library"),
+    "chat_seconds": Key(read_seconds, 60.0, "how long one request to a model may take"),
+    "chat_price": Key(read_price, None, "price of a million tokens, read and written: 0.15,0.6"),
+    "captioner": Key(str, None, "captioner on this machine: blip:FOLDER"),
+    "generator": Key(str, None, "painter of pictures: openai:BASE_URL#MODEL or folder:DIR"),
     "offline": Key(read_flag, False, "never use the network"),
     "quiet": Key(read_flag, False, "no progress and no notes"),
 }
+
+
+_ELSEWHERE = ("NEEDLEPOINT_CHAT_KEY", "NEEDLEPOINT_MCP_TOKEN")
+"""Variables that are read where they are used, and are no settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +186,7 @@ class Settings:
         for variable in sorted(environment):
             if variable in known:
                 self._set(known[variable], environment[variable], variable, Path.cwd())
-            elif variable.startswith("NEEDLEPOINT_"):
+            elif variable.startswith("NEEDLEPOINT_") and variable not in _ELSEWHERE:
                 close = nearest(variable, map(str.lower, known))
                 close = re.sub("'.*'", lambda match: match.group().upper(), close)
                 self.warnings.append(f"unknown variable {variable} is ignored{close}")

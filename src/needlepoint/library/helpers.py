@@ -20,6 +20,7 @@ def open_helpers(
     captioner: str | None = None,
     generator: str | None = None,
     seconds: float = 60.0,
+    price: tuple[float, float] = (0.0, 0.0),
     cache: Path | None = None,
 ) -> Helpers:
     """Models for ``Library.converse``; nothing is sent anywhere before a method asks.
@@ -30,6 +31,7 @@ def open_helpers(
         captioner: ``blip:FOLDER``, a captioner on this machine instead.
         generator: ``openai:BASE_URL#MODEL``, a server that paints, or ``folder:DIR`` of paintings.
         seconds: how long one request may take.
+        price: of a million tokens read and written, for what the chat model's ``spent`` tells.
         cache: folder for replies and paintings; None for the user's cache folder.
 
     Raises:
@@ -40,7 +42,7 @@ def open_helpers(
     folder = cache or _cache()
     talker = None
     if chat is not None:
-        served = OpenAIChat(Endpoint.parse(chat, seconds=seconds))
+        served = OpenAIChat(Endpoint.parse(chat, seconds=seconds), price=price)
         talker = KeptReplies(served, folder / "replies")
     if pictures and talker is None and captioner is None:
         raise UsageError("pictures may be shown to a chat model, but none is named: set `chat` too")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from needlepoint.outside.chat import ChatModel, Message
+from needlepoint.outside.endpoint import Spent
 
 MOST = 20_000
 """Replies kept; when there are more, the older half goes."""
@@ -31,8 +32,7 @@ class KeptReplies:
 
     def __init__(self, model: ChatModel, folder: str | Path, *, always: bool = False) -> None:
         self._model, self._folder, self._always = model, Path(folder), always
-        self.kept = 0
-        """Replies that came from disk."""
+        self.spent: Spent = getattr(model, "spent", Spent())
 
     @property
     def name(self) -> str:
@@ -56,7 +56,7 @@ class KeptReplies:
         except (OSError, ValueError, KeyError, TypeError):
             text = None  # absent or damaged
         if isinstance(text, str):
-            self.kept += 1
+            self.spent.kept += 1
             return text
         text = self._model.reply(messages, schema=schema, temperature=temperature, most=most)
         with contextlib.suppress(OSError):
