@@ -180,6 +180,35 @@ def test_pictures_outside_the_library_are_not_told_from_none(
     assert len({one[2].partition(" is not ")[2] for one in told}) == 1
 
 
+def test_the_web_is_asked_only_where_allowed(
+    ask: Ask, served_pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = ask(allow_fetch=True)
+    fetched: list[str] = []
+
+    def fetch(_: object, url: str) -> bytes:
+        fetched.append(url)
+        return (served_pictures / "photo-cat.jpg").read_bytes()
+
+    monkeypatch.setattr("needlepoint.intake.web.Web.fetch", fetch)
+    url = "https://example.org/cat.jpg"
+    assert found(client, q=url)["hits"][0]["name"] == "photo-cat.jpg"
+    assert refused(ask(), q=url)[:2] == (400, "usage")
+    assert fetched == [url]
+
+
+def test_private_addresses_are_not_asked(ask: Ask) -> None:
+    client = ask(allow_fetch=True)
+    status, slug, detail = refused(client, q="http://127.0.0.1/cat.jpg + a dog")
+    assert (status, slug) == (400, "usage")
+    assert "never fetched" in detail
+
+
+@pytest.mark.parametrize("question", [" + ".join(["a"] * 33), " + ".join(["@1#xywh=0,0,9,9"] * 9)])
+def test_questions_have_a_bounded_number_of_parts(client: TestClient, question: str) -> None:
+    assert refused(client, q=question)[:2] == (400, "usage")
+
+
 def test_indexed_pictures_may_be_named(client: TestClient, served_pictures: Path) -> None:
     path = served_pictures / "photo-cat.jpg"
     whole = found(client, q=f'img:"{path}"')["hits"][0]

@@ -10,6 +10,8 @@ from typing import Annotated
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
 
+from needlepoint.errors import UsageError
+from needlepoint.intake.web import Web
 from needlepoint.library import Library
 from needlepoint.library.guests import Pictures
 from needlepoint.library.jobs import Jobs
@@ -27,6 +29,12 @@ RECEIVING = 8
 """Pictures that may be on their way in at once."""
 DECODING = 2
 """Pictures to ask with that are decoded at once: each may take much memory."""
+FETCHING = 4
+"""Questions whose pictures are fetched from the web at once."""
+PARTS = 32
+"""Parts of one question."""
+PICTURES = 8
+"""Those of them that are pictures or pieces, and have to be decoded."""
 
 
 class Shared:
@@ -43,6 +51,8 @@ class Shared:
         self.thumbs = Thumbs(library.shelf)
         self.jobs = Jobs(library, below=serving.index_below)
         self.decoding = CapacityLimiter(DECODING)
+        self.fetching = CapacityLimiter(FETCHING)
+        self.web = Web(serving.upload_bytes, serving.upload_seconds)
         self._receiving = 0
         self._show()
 
@@ -97,11 +107,24 @@ class Shared:
             self._receiving -= 1
 
     async def admit(self, query: Query) -> Query:
-        """A question with its pictures decoded; see ``Library.admit``."""
-        if all(part.kind == "text" for part in query.parts):
+        """A question with its pictures decoded; see ``Library.admit``.
+
+        Raises:
+            UsageError: it has too many parts.
+        """
+        seen = [part for part in query.parts if part.kind == "picture" or part.box is not None]
+        if len(query.parts) > PARTS or len(seen) > PICTURES:
+            raise UsageError(
+                f"a question here has {PARTS} parts at most, {PICTURES} of them pictures. "
+                f"Received: {len(query.parts)} and {len(seen)}."
+            )
+        if not seen:
             return query
-        pictures = Pictures(sent=self.uploads.picture, limits=self.uploads.limits)
-        return await to_thread.run_sync(self.library.admit, query, pictures, limiter=self.decoding)
+        web = self.web.fetch if self.serving.allow_fetch else None
+        pictures = Pictures(self.uploads.picture, web, self.uploads.limits)
+        far = web is not None and any(part.is_url for part in seen)
+        limiter = self.fetching if far else self.decoding
+        return await to_thread.run_sync(self.library.admit, query, pictures, limiter=limiter)
 
     def _show(self) -> None:
         gauge = self.meters.gauge
