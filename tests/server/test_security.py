@@ -51,7 +51,8 @@ def test_a_fault_tells_nothing(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["evil.example", "127.0.0.1.evil.example", "user@localhost", "local host", "", "10.0.0.7"]
+    "name",
+    ["evil.example", "127.0.0.1.evil.example", "user@localhost", "local host", "", "10.0.0.7"],
 )
 def test_other_names_are_refused(client: TestClient, name: str) -> None:
     answer = client.get("/v1/info", headers={"host": name})
@@ -59,7 +60,9 @@ def test_other_names_are_refused(client: TestClient, name: str) -> None:
     assert slug(answer) == "wrong-host"
 
 
-@pytest.mark.parametrize("name", ["localhost", "LOCALHOST:9", "[::1]:8417", "127.0.0.1", "127.9.9.9"])
+@pytest.mark.parametrize(
+    "name", ["localhost", "LOCALHOST:9", "[::1]:8417", "127.0.0.1", "127.9.9.9"]
+)
 def test_names_of_this_machine_are_its_own(client: TestClient, name: str) -> None:
     assert client.get("/v1/search?q=cat", headers={"host": name}).status_code == 200
 
@@ -92,7 +95,9 @@ def test_host_names_are_read_strictly() -> None:
 )
 @pytest.mark.parametrize("path", ["/v1/info", "/", "/static/index.html", "/nowhere", "/v1/items/1"])
 def test_without_the_token_nothing_is_told(ask: Ask, path: str, headers: dict[str, str]) -> None:
-    answer = ask(token=TOKEN).get(path, headers={k: v.encode("latin-1") for k, v in headers.items()})
+    answer = ask(token=TOKEN).get(
+        path, headers={k: v.encode("latin-1") for k, v in headers.items()}
+    )
     assert answer.status_code == 401
     assert slug(answer) == "no-token"
     assert answer.headers["www-authenticate"].startswith("Bearer")
