@@ -139,10 +139,100 @@ def dual(
     return 0
 
 
+@train.command("memory")
+@click.option("--data", required=True, type=click.Path(), metavar="FILE",
+              help="Conversations as features (.npz).")  # fmt: skip
+@click.option("--out", required=True, type=click.Path(), metavar="FOLDER", help="The model.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--stop-after", type=int, metavar="N", help="Leave after N steps; resume later.")
+@click.option("--steps", default=1000, show_default=True, metavar="N")
+@click.option("--batch", default=64, show_default=True, metavar="N", help="Conversations a step.")
+@click.option("--rate", default=1e-4, show_default=True, metavar="R", help="Peak learning rate.")
+@click.option("--warm-up", type=int, metavar="N", help="Steps; a tenth of all unless told.")
+@click.option("--decay", default=0.01, show_default=True, metavar="R", help="Weight decay.")
+@click.option("--last", default=2.0, show_default=True, metavar="R",
+              help="Weight of the last turn; the others have 1.")  # fmt: skip
+@click.option("--stages", default=3, show_default=True, metavar="N", help="Memories.")
+@click.option("--slots", default=64, show_default=True, metavar="N", help="Rows of a memory.")
+@click.option("--slot", default=128, show_default=True, metavar="N", help="Numbers of a row.")
+@click.option("--hidden", default=256, show_default=True, metavar="N", help="Of a controller.")
+@click.option("--skip", is_flag=True, help="Add the mean of the turns (ours, not the paper's).")
+@click.option("--held-out", default=0.1, show_default=True, metavar="R", help="Share of targets.")
+@click.option("--threads", type=int, metavar="N", help="Threads of torch.")
+@click.option("--licence", default="unknown", show_default=True, help="Of the weights.")
+@click.option("--seed", default=0, show_default=True, metavar="N")
+@common
+def memory(
+    door: Door,
+    data: str,
+    out: str,
+    resume: bool,
+    stop_after: int | None,
+    threads: int | None,
+    licence: str,
+    **given: Any,
+) -> int:
+    """Train a FashionNTM: memories that turn a conversation into one question.
+
+    FILE holds features [Q, T, M, P + W], lengths and targets [Q] and gallery [G, P]: of Q
+    conversations of up to T turns what was shown (P numbers) and said (W numbers) at M levels.
+    benchmarks/fashion_ntm.py makes one of generated scenes.
+
+    \b
+    Examples:
+      needlepoint train memory --data talks.npz --out mine --steps 1000
+      needlepoint chat --method fashion_ntm:weights=mine
+
+    \b
+    Exit codes: 0 done, 2 usage, 4 torch not installed, 130 interrupted.
+    """
+    try:
+        import torch
+
+        from needlepoint.encoders.cascade import CascadeShape
+        from needlepoint.train.loop import Plan
+        from needlepoint.train.memory import (
+            Conversations,
+            MemoryRecipe,
+            train_memory,
+            write_memory_card,
+        )
+    except ImportError as error:
+        raise ModelUnavailable(
+            f"training needs {error.name}, which is not installed: pip install 'needlepoint[train]'"
+        ) from error
+    if threads:
+        torch.set_num_threads(threads)
+    held = Conversations.load(Path(data))
+    steps, warm = given.pop("steps"), given.pop("warm_up")
+    picture = held.gallery.shape[1]
+    shape = CascadeShape(
+        picture=picture,
+        words=held.features.shape[3] - picture,
+        **{k: given.pop(k) for k in ("stages", "slots", "slot", "hidden", "skip")},
+    )
+    plan = Plan(
+        steps=steps,
+        warm_up=min(steps // 10, 200) if warm is None else warm,
+        **{k: given.pop(k) for k in ("rate", "decay", "seed")},
+    )
+    told = train_memory(
+        held,
+        MemoryRecipe(shape, plan, **given),
+        Path(out),
+        resume=resume,
+        stop_after=stop_after,
+        say=door.talk.note,
+    )
+    write_memory_card(Path(out), told, command=_command(), licence=licence)
+    output.write_json(told)
+    return 0
+
+
 def _command() -> str:
     """The command of this run with what differs from the defaults, paths by their last name."""
     context = click.get_current_context()
-    words = ["needlepoint", "train", "dual"]
+    words = ["needlepoint", "train", str(context.info_name)]
     for option in context.command.params:
         value = context.params.get(option.name or "")
         if option.name in _NOT_OF_THE_RUN or value in (None, "", (), option.default):
