@@ -12,7 +12,7 @@ from PIL import Image
 from toy_encoder import ToyEncoder
 
 from needlepoint.bench.array_view import ArrayView, probes_of
-from needlepoint.bench.gallery import Album, describe_gallery
+from needlepoint.bench.gallery import Album, describe_gallery, load_described
 from needlepoint.bench.interactive import AllWords, OpeningOnly, converse, read_talk_line
 from needlepoint.bench.interactive_run import TalkBench, Talks, TalkSettings, load_talks
 from needlepoint.bench.needle.truth import Placed, ScenePicture, Truth
@@ -183,6 +183,30 @@ def test_a_run_is_kept_and_told(scenes, tmp_path):
     path.write_text(json.dumps({"talks": 0}))
     with pytest.raises(UsageError, match="no conversations of this version"):
         load_talks(path)
+
+
+def test_described_galleries_are_kept(scenes, tmp_path):
+    def hold(**changes):
+        encoder = ToyEncoder()
+        settings = TalkSettings(targets=2, seeds=(0,))
+        bench = TalkBench(encoder, tmp_path / "out", settings=settings, **changes)
+        (told,) = bench.run([scenes], ["feedback on windows:4 with marks=pictures"])
+        return told.ranks.tolist(), [call for call, _ in encoder.calls]
+
+    plain, _ = hold()
+    first, _ = hold(cache=tmp_path / "cache", force=True)
+    (path,) = (tmp_path / "cache" / "galleries").glob("*.npz")
+    for old in (tmp_path / "out").glob("*.json"):
+        old.unlink()
+    again, calls = hold(cache=tmp_path / "cache")
+    assert plain == first == again
+    assert "image" not in calls
+    path.write_bytes(b"damaged")
+    assert load_described(path) is None
+    for old in (tmp_path / "out").glob("*.json"):
+        old.unlink()
+    assert hold(cache=tmp_path / "cache")[0] == plain
+    assert load_described(path) is not None
 
 
 def test_scenes_without_words_are_skipped_with_a_reason(tmp_path):

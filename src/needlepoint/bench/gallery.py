@@ -5,6 +5,7 @@ Shapes: G pictures, T regions of all of them, D dim.
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -123,6 +125,37 @@ def describe_gallery(
         passes.maps / len(files),
         passes.work / len(files),
     )
+
+
+def save_described(described: Described, path: Path) -> None:
+    """Write a described gallery whole or not at all."""
+    arrays = {
+        f"{name}/{part}": getattr(vectors, part)
+        for name, vectors in described.spaces.items()
+        for part in ("whole", "regions", "boxes", "offsets")
+    }
+    costs = np.array([described.passes, described.maps, described.work])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.npz")
+    np.savez(part, **arrays, recipe=np.array(described.recipe), costs=costs)
+    part.replace(path)
+
+
+def load_described(path: Path) -> Described | None:
+    """What ``save_described`` wrote; None where there is nothing that can be read."""
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            names = dict.fromkeys(key.rpartition("/")[0] for key in held if "/" in key)
+            spaces = {
+                name: Vectors(
+                    *(held[f"{name}/{part}"] for part in ("whole", "regions", "boxes", "offsets"))
+                )
+                for name in names
+            }
+            passes, maps, work = held["costs"].tolist()
+            return Described(str(held["recipe"]), spaces, passes, maps, work)
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None
 
 
 def pace(

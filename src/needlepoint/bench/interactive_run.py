@@ -15,7 +15,13 @@ import numpy.typing as npt
 from needlepoint import __version__
 from needlepoint.bench.array_view import ArrayView
 from needlepoint.bench.cache import LIMIT_MB, remembering
-from needlepoint.bench.gallery import Album, describe_gallery, one_thread
+from needlepoint.bench.gallery import (
+    Album,
+    describe_gallery,
+    load_described,
+    one_thread,
+    save_described,
+)
 from needlepoint.bench.interactive import Held, TalkLine, converse, read_talk_line
 from needlepoint.bench.metrics import (
     best_rank_integral,
@@ -25,7 +31,8 @@ from needlepoint.bench.metrics import (
     round_recall,
 )
 from needlepoint.bench.needle.truth import load_truth
-from needlepoint.bench.provenance import machine
+from needlepoint.bench.protocol import Item, Protocol
+from needlepoint.bench.provenance import data_digest, machine
 from needlepoint.bench.results import Skipped, run_path, write_text
 from needlepoint.bench.user import Scenes, SceneUser
 from needlepoint.errors import NeedlepointError, UsageError
@@ -155,6 +162,7 @@ class TalkBench:
         if cache is not None:
             self._encoder = remembering(encoder, cache, limit_mb=cache_mb)
         self._out, self._force, self._report = out, force, report
+        self._cache = cache
         self._settings = settings or TalkSettings()
         self._helpers = helpers or Helpers()
         self._album = Album()
@@ -177,9 +185,11 @@ class TalkBench:
     def _set(self, folder: Path, lines: Sequence[str]) -> Iterator[Talks | Skipped]:
         truth = load_truth(folder)
         name = f"talk-{truth.recipe}"
-        digest = hashlib.sha256((folder / "truth.json").read_bytes()).hexdigest()[:12]
         scenes = Scenes(truth.pictures, float(truth.options.get("min_visible", 0.5)))
         targets = _drawn(scenes.targets(), self._settings)
+        gallery = tuple(Item(one.file, one.file) for one in truth.pictures)
+        data = Protocol(name, truth.split, str(folder), gallery, ())
+        digest = data_digest(data) if targets else ""
         views: dict[str, ArrayView] = {}
         for text in lines:
             try:
@@ -193,7 +203,7 @@ class TalkBench:
                     continue
                 if line.recipe not in views:
                     files = [folder / one.file for one in truth.pictures]
-                    views[line.recipe] = self._view(line.recipe, files)
+                    views[line.recipe] = self._view(line.recipe, files, digest)
                 held = self._hold(line, views[line.recipe], scenes, targets)
             except NeedlepointError as error:
                 address = self._encoder.card.address
@@ -223,10 +233,17 @@ class TalkBench:
                 for target in targets
             )
 
-    def _view(self, recipe: str, files: Sequence[Path]) -> ArrayView:
-        describer = describer_of(recipe)
-        self._report(f"describing {len(files)} pictures with {recipe}")
-        described = describe_gallery(self._encoder, describer, files, self._album)
+    def _view(self, recipe: str, files: Sequence[Path], data: str) -> ArrayView:
+        """The gallery as vectors, which are kept: a conversation is short beside them."""
+        facts = f"{self._encoder.card.fingerprint()} {recipe} {data} {__version__}"
+        name = hashlib.sha256(facts.encode()).hexdigest()[:20]
+        path = None if self._cache is None else self._cache / "galleries" / f"{name}.npz"
+        described = None if path is None or self._force else load_described(path)
+        if described is None:
+            self._report(f"describing {len(files)} pictures with {recipe}")
+            described = describe_gallery(self._encoder, describer_of(recipe), files, self._album)
+            if path is not None:
+                save_described(described, path)
         return ArrayView(self._encoder, described, files, self._album)
 
     def _key(self, name: str, split: str, digest: str, line: TalkLine) -> dict[str, Any]:
