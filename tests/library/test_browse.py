@@ -20,6 +20,7 @@ from needlepoint.errors import (
     UsageError,
 )
 from needlepoint.library.browse import Shelf
+from needlepoint.library.roster import Roster
 from needlepoint.picture import Facts
 from needlepoint.store.sqlite import SqliteStore
 from store_kit import entry
@@ -69,7 +70,7 @@ def test_pages_together_are_the_whole_list_in_order(
     with SqliteStore.open(tmp_path_factory.mktemp("lib"), create=True) as store:
         names = [f"{'aB'[i % 2]}{i % 3}/{'xY'[i % 2]}{i}.jpg" for i in range(len(taken))]
         ids = made(store, names, taken)
-        shelf, when = Shelf(store), dict(zip(ids, taken, strict=True))
+        shelf, when = Shelf(store, Roster(store)), dict(zip(ids, taken, strict=True))
         last = dict(zip(ids, (n.rpartition("/")[2].lower() for n in names), strict=True))
         assert walk(shelf, "id", limit) == ids
         assert walk(shelf, "name", limit) == sorted(ids, key=lambda i: (last[i], i))
@@ -85,7 +86,7 @@ def test_pages_together_are_the_whole_list_in_order(
 def test_a_list_stays_true_while_pictures_come_and_go(store: SqliteStore, order: str) -> None:
     days = [f"2020-01-{i % 9 + 1:02}T00:00:00" for i in range(20)]
     ids = made(store, [f"{i:02}.jpg" for i in range(20)], days)
-    shelf = Shelf(store)
+    shelf = Shelf(store, Roster(store))
     first = shelf.page(order=order, limit=8)
     seen = [one.id for one in first.items]
     rest = [i for i in walk(shelf, order, 100) if i not in seen]
@@ -105,7 +106,7 @@ def test_a_list_stays_true_while_pictures_come_and_go(store: SqliteStore, order:
 def test_a_list_may_be_filtered_and_tells_its_total(store: SqliteStore) -> None:
     days = [f"{2018 + i % 3}-01-01T00:00:00" for i in range(9)]
     ids = made(store, [f"{i}.jpg" for i in range(9)], days)
-    shelf = Shelf(store)
+    shelf = Shelf(store, Roster(store))
     assert walk(shelf, "oldest", 2, where="year = 2019") == [ids[1], ids[4], ids[7]]
     assert shelf.page("year = 2019", limit=1).total == 3
     assert shelf.page("  ", limit=1).total == 9
@@ -123,23 +124,23 @@ def test_a_list_may_be_filtered_and_tells_its_total(store: SqliteStore) -> None:
 def test_a_cursor_that_no_list_gave_is_refused(store: SqliteStore, cursor: str) -> None:
     made(store, ["a.jpg"], [None])
     with pytest.raises(UsageError):
-        Shelf(store).page(cursor=cursor)
+        Shelf(store, Roster(store)).page(cursor=cursor)
 
 
 def test_a_cursor_of_another_order_is_refused(store: SqliteStore) -> None:
     made(store, ["a.jpg", "b.jpg"], [None, None])
-    cursor = Shelf(store).page(limit=1, order="name").next
+    cursor = Shelf(store, Roster(store)).page(limit=1, order="name").next
     with pytest.raises(UsageError, match="keep the order"):
-        Shelf(store).page(cursor=cursor, order="newest")
+        Shelf(store, Roster(store)).page(cursor=cursor, order="newest")
     for limit in (0, 5001):
         with pytest.raises(UsageError, match="limit"):
-            Shelf(store).page(limit=limit)
+            Shelf(store, Roster(store)).page(limit=limit)
 
 
 def test_names_that_are_not_utf8_can_be_listed(store: SqliteStore) -> None:
     made(store, [os.fsdecode(b"caf\xe9.jpg")], [None])
     for order in ORDERS:
-        (one,) = Shelf(store).page(order=order).items
+        (one,) = Shelf(store, Roster(store)).page(order=order).items
         assert one.path.encode().endswith("caf\ufffd.jpg".encode())
 
 
@@ -147,8 +148,8 @@ def test_places_are_those_of_pictures_that_have_one(store: SqliteStore) -> None:
     root = store.add_root("/p")
     here = Facts(9, 9, "PNG", lat=48.2, lon=16.4)
     ids = store.upsert([entry(root, "a.png", facts=here), entry(root, "b.png")])
-    assert Shelf(store).places() == [(ids[0], 48.2, 16.4)]
-    assert Shelf(store).places("name = b.png") == []
+    assert Shelf(store, Roster(store)).places() == [(ids[0], 48.2, 16.4)]
+    assert Shelf(store, Roster(store)).places("name = b.png") == []
 
 
 def test_vectors_of_wholes_come_in_order_of_id_without_the_gone(indexed) -> None:

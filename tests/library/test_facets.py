@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from needlepoint.library.browse import Shelf
 from needlepoint.library.facets import SHOWN
+from needlepoint.library.roster import Roster
 from needlepoint.picture import Facts
 from needlepoint.store.base import Entry, FileRecord
 from needlepoint.store.sqlite import SqliteStore
@@ -67,7 +68,7 @@ def test_a_count_is_that_of_its_filter(
     tmp_path_factory: pytest.TempPathFactory, pictures: list[dict], where: str | None
 ) -> None:
     with filled(tmp_path_factory.mktemp("lib"), pictures) as store:
-        shelf = Shelf(store)
+        shelf = Shelf(store, Roster(store))
         found = shelf.facets(where)
         assert found.total == shelf.page(where, limit=1).total
         for kind, values in [*found.kinds.items(), ("places", [found.places])]:
@@ -97,7 +98,7 @@ def test_every_value_is_counted_in_an_order_people_expect(tmp_path: Path) -> Non
         {**base, "camera": "Y", "size": 2 * 10**6, "place": True, "keywords": ["sea", "Sea"]},
     ]
     with filled(tmp_path / "lib", pictures) as store:
-        found = Shelf(store).facets()
+        found = Shelf(store, Roster(store)).facets()
         told = {k: [(v.value, v.count) for v in values] for k, values in found.kinds.items()}
         other = "/other/pics"
         assert told["folders"] == [(other, 3), (f"{other}/b", 2), (f"{other}/b/c", 1)]
@@ -111,7 +112,7 @@ def test_every_value_is_counted_in_an_order_people_expect(tmp_path: Path) -> Non
         assert not any(found.more.values())
         # and as soon as something is written, it counts
         store.mark_missing([1])
-        assert [v.value for v in Shelf(store).facets().kinds["years"]] == ["2021"]
+        assert [v.value for v in Shelf(store, Roster(store)).facets().kinds["years"]] == ["2021"]
 
 
 def test_folders_of_one_root_are_told_by_its_name(tmp_path: Path) -> None:
@@ -119,7 +120,7 @@ def test_folders_of_one_root_are_told_by_its_name(tmp_path: Path) -> None:
         root = store.add_root("/home/x/Pictures")
         files = [FileRecord(root, f"{name}/1.jpg", 1, 1) for name in ("trips", "trips/2020")]
         store.upsert([Entry(file, Facts(9, 9, "png"), ()) for file in files])
-        folders = Shelf(store).facets().kinds["folders"]
+        folders = Shelf(store, Roster(store)).facets().kinds["folders"]
         assert [f.value for f in folders] == [
             "Pictures", "Pictures/trips", "Pictures/trips/2020",
         ]  # fmt: skip
@@ -132,14 +133,14 @@ def test_what_is_too_much_is_counted_but_not_listed(tmp_path: Path) -> None:
         words = [f"w{i:03}" for i in range(SHOWN + 7)]
         facts = Facts(9, 9, "png", keywords=(*words, "x" * 5000))
         store.upsert([Entry(FileRecord(root, "a.png", 1, 1), facts, ())])
-        found = Shelf(store).facets()
+        found = Shelf(store, Roster(store)).facets()
         assert [v.value for v in found.kinds["keywords"]] == words[:SHOWN]
         assert found.more["keywords"] == 7
 
 
 def test_an_empty_library_has_nothing_in_common(tmp_path: Path) -> None:
     with SqliteStore.open(tmp_path / "lib", create=True) as store:
-        found = Shelf(store).facets()
+        found = Shelf(store, Roster(store)).facets()
         assert found.total == found.places.count == 0
         assert not any(found.kinds.values())
-        assert Shelf(store).facets("year = 2020").total == 0
+        assert Shelf(store, Roster(store)).facets("year = 2020").total == 0

@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +20,14 @@ from needlepoint.errors import (
 from needlepoint.intake.decode import decode
 from needlepoint.intake.reading import os_reason, special_kind
 from needlepoint.library.facets import Counter, Facets
+from needlepoint.library.folding import near_duplicates
+from needlepoint.library.layout import Layouts
+from needlepoint.library.roster import Roster
+from needlepoint.library.saved import Saved
 from needlepoint.picture import Facts, Picture
 from needlepoint.store.base import FileRecord
-from needlepoint.store.browsing import Browsing, Listed, Order
+from needlepoint.store.browsing import Listed, Order
+from needlepoint.store.sqlite import SqliteStore
 from needlepoint.where import Filter, compile_where
 
 EVERYTHING = Filter("1", ())
@@ -67,11 +73,17 @@ class Shelf:
         >>> page.total, page.items[0].path  # doctest: +SKIP
     """
 
-    def __init__(self, store: Browsing) -> None:
+    def __init__(self, store: SqliteStore, roster: Roster) -> None:
         self._store = store
         self._counter = Counter(store)
         self.cache: Path | None = store.folder / "cache" if store.writable else None
         """Where what can be made again may be kept; None where nothing may be written."""
+        self.layouts = Layouts(store, roster)
+        self.saved = Saved(store)
+
+    def close(self) -> None:
+        """Give up what is being made in the background."""
+        self.layouts.close()
 
     def roots(self) -> list[str]:
         """The folders of the library, as absolute paths."""
@@ -122,6 +134,11 @@ class Shelf:
             return self._counter.count(None)
         chosen = self.filter(where)
         return self._counter.count(self._store.query_facts(chosen.sql, chosen.parameters))
+
+    def fold(self, ids: Sequence[int]) -> dict[int, list[int]]:
+        """Which of some ranked pictures fold under which: the first of each group leads."""
+        groups = near_duplicates(self._store, ids)
+        return {head: [one.id for one in under] for head, under in groups.items()}
 
     def places(self, where: str | None = None) -> list[tuple[int, float, float]]:
         """Id, latitude and longitude of every picture that has a place, in id order."""

@@ -60,7 +60,7 @@ class Library:
         self._store = store
         self._roster = roster or Roster(store)
         self._asker = Asker(store, self._roster, _words_model)
-        self.shelf = Shelf(store)
+        self.shelf = Shelf(store, self._roster)
         self.path = Path(store.folder)
 
     @classmethod
@@ -84,6 +84,7 @@ class Library:
 
     def close(self) -> None:
         """Close the files."""
+        self.shelf.close()
         self._store.close()
 
     def __enter__(self) -> Library:

@@ -145,6 +145,8 @@ class Kept:
             db.execute(_TABLE)
             db.execute("SELECT key, used, crc, data FROM kept LIMIT 1").fetchone()
             self._held = _sum(db)
+            if self._held > self._limit:  # it was ended before it could let go of something
+                self._shrink(db)
         except BaseException:
             db.close()
             raise

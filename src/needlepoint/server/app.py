@@ -28,7 +28,9 @@ from needlepoint.server.routes import (
     info,
     items,
     jobs,
+    map,
     page,
+    saved,
     search,
     uploads,
 )
@@ -56,7 +58,10 @@ def create_app(library: Library, serving: Serving | None = None) -> FastAPI:
     app.add_middleware(Bounds, serving=serving)
     app.add_middleware(Armour)
     app.add_middleware(Counting, meters=shared.meters)
-    rooms = (search, uploads, items, facets, jobs, conversations, embeddings, info, health, page)
+    rooms = (
+        *(search, uploads, items, facets, map, saved, jobs),
+        *(conversations, embeddings, info, health, page),
+    )
     for room in rooms:
         app.include_router(room.router)
     folder = str(files("needlepoint.server") / "page")

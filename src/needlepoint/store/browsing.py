@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -131,12 +132,23 @@ class Browsing(Catalogue):
     def generation(self) -> str:
         """A short text that changes whenever anything is written."""
         with self._reading() as db:
-            seq = self._seq()
-            row = db.execute(
-                "SELECT token FROM epochs WHERE first_seq <= ? ORDER BY first_seq DESC LIMIT 1",
-                (seq,),
+            return f"{self._seq()}-{_writer(db)}"
+
+    def generation_of(self, space: Space) -> str:
+        """A short text that changes whenever pictures with vectors in a space come, go or change.
+
+        What else is written, such as settings, does not change it.
+        """
+        visible, own = self._visible()
+        with self._reading() as db:
+            vectors = db.execute(
+                f"SELECT count(*), total(picture_id), max(seq) FROM vectors_{space.id:d}"
             ).fetchone()
-        return f"{seq}-{row[0] if row else ''}"
+            hidden = db.execute(
+                f"SELECT count(*), total(id) FROM pictures WHERE NOT ({visible})", own
+            ).fetchone()
+            library = db.execute("SELECT value FROM meta WHERE key = 'library'").fetchone()[0]
+        return repr((library, space.id, space.fingerprint, *vectors, *hidden))
 
     def wholes(self, space: Space, ids: Ids | None = None) -> tuple[Ids, Floats]:
         """Vectors of whole pictures that are not gone, without their regions.
@@ -149,38 +161,43 @@ class Browsing(Catalogue):
             Ids int64 ``[N]``, ascending, and float32 ``[N, D]`` of unit length. Pictures without
             a vector are left out.
         """
-        # a step of a few pages at a time: whoever else waits for the connection gets a turn
         visible, own = self._visible()
-        kept: list[Ids] = []
-        numbers: list[Floats] = []
-        last, at = -1, 0
-        while True:
-            if ids is not None:
-                if at >= len(ids):
-                    break
-                some = ids[at : at + 500].tolist()
-                at += 500
-                condition = f"picture_id IN ({', '.join('?' * len(some))})"
-                values: list[int] = some
-            else:
+        total = len(ids) if ids is not None else self._described(space)
+        known = np.empty(total, np.int64)
+        vectors = np.empty((total, space.dim), np.float32)
+        filled, last, at = 0, -1, 0
+        # a few pages at a time: whoever else waits for the connection gets a turn
+        while filled < total:
+            if ids is None:
                 condition, values = "picture_id > ?", [last]
+            else:
+                values = ids[at : at + 500].tolist()
+                condition = f"picture_id IN ({', '.join('?' * len(values))})"
+                at += 500
+                if not values:
+                    break
             with self._reading() as db:
                 rows = db.execute(
                     f"SELECT picture_id, whole FROM vectors_{space.id:d} JOIN pictures "
                     f"ON id = picture_id WHERE {visible} AND {condition} "
                     "ORDER BY picture_id LIMIT ?",
-                    (*own, *values, _ONCE),
+                    (*own, *values, min(_ONCE, total - filled)),
                 ).fetchall()
             if rows:
                 last = rows[-1][0]
-                kept.append(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
                 codes = np.frombuffer(b"".join(row[1] for row in rows), np.uint8)
-                numbers.append(decode(codes.reshape(len(rows), -1), finer(space.codec), space.dim))
+                here = slice(filled, filled + len(rows))
+                known[here] = [row[0] for row in rows]
+                vectors[here] = decode(codes.reshape(len(rows), -1), finer(space.codec), space.dim)
+                filled += len(rows)
             elif ids is None:
                 break
-        if not kept:
-            return np.empty(0, np.int64), np.empty((0, space.dim), np.float32)
-        return np.concatenate(kept), np.concatenate(numbers)
+        return known[:filled], vectors[:filled]
+
+    def _described(self, space: Space) -> int:
+        with self._reading() as db:
+            row = db.execute(f"SELECT count(*) FROM vectors_{space.id:d}").fetchone()
+            return int(row[0])
 
 
 def _beyond(order: Order, key: Key) -> tuple[str, Key]:
@@ -203,3 +220,9 @@ def _beyond(order: Order, key: Key) -> tuple[str, Key]:
         return "taken IS NULL AND id > ?", key[1:]
     sign = "<" if order == "newest" else ">"
     return f"taken {sign} ? OR (taken = ? AND id > ?) OR taken IS NULL", (key[0], *key)
+
+
+def _writer(db: sqlite3.Connection) -> str:
+    """The mark of the last who wrote: two copies of a library may have counted alike since."""
+    row = db.execute("SELECT token FROM epochs ORDER BY first_seq DESC LIMIT 1").fetchone()
+    return row[0] if row else ""

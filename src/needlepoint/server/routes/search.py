@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
@@ -72,12 +73,17 @@ async def search(
     else:
         query = await here.admit(Question.parse(q, files=False))
         options = Options(where=where or None, model=model, method=method, places=places)
-        ranking = Ranking(order, _read_min_score(min_score))
+        folding = here.library.shelf.fold if fold else None
+        ranking = Ranking(order, _read_min_score(min_score), folding)
         held = Held(asked, query, options, ranking)
     ranking = held.ranking
     async with held.turn:
         while (k := ranking.wants(start + limit + 1)) is not None:
-            ranking.take(await here.gate.ask(request, held.query, replace(held.options, k=k)), k)
+            found = await here.gate.ask(request, held.query, replace(held.options, k=k))
+            if ranking.fold is None:
+                ranking.take(found, k)
+            else:  # folding reads vectors
+                await to_thread.run_sync(ranking.take, found, k)
         hits = ranking.page(start, limit)
         rest = len(ranking.shown) > start + limit
     here.rankings.keep(held)
