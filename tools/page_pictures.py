@@ -48,7 +48,8 @@ CITIES = (
     ),
 )
 QUESTION = "electric guitar"
-BROKEN = "IMG_2044.jpg"
+ADDED = ("table-fan.png", "IMG_2044.jpg")
+"""A good and a broken picture that the view of indexing adds."""
 
 SETTLED = """() => {
   if (document.querySelector('[aria-busy="true"], .waiting')) return false;
@@ -269,8 +270,8 @@ def indexing(page: Page, base: str) -> None:
     """A run of indexing that left something out."""
     roots = page.request.get(f"{base}/v1/info").json()["roots"]
     folder = Path(roots[0]["path"])
-    shutil.copy(SAMPLES / "queries" / "table-fan-19.png", folder / "table-fan.png")
-    (folder / BROKEN).write_bytes((folder / "photo-coffee.jpg").read_bytes()[:2000])
+    shutil.copy(SAMPLES / "queries" / "table-fan-19.png", folder / ADDED[0])
+    (folder / ADDED[1]).write_bytes((folder / "photo-coffee.jpg").read_bytes()[:2000])
     page.goto(f"{base}/?side=jobs")
     page.get_by_role("button", name="Look for changes").click()
     page.locator(".jobs-state.done").wait_for()

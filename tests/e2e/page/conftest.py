@@ -141,11 +141,19 @@ def opened(page: Page, served: str) -> Callable[..., Opened]:
 
 
 @pytest.fixture(scope="session")
-def placed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server on a library of half the samples, all of which have places."""
-    from page_pictures import make_library, serving
+def placed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of half the samples, all of which have places, beside its pictures."""
+    from page_pictures import make_library
 
-    with serving(make_library(tmp_path_factory.mktemp("placed"), every=2)) as base:
+    return make_library(tmp_path_factory.mktemp("placed"), every=2).parent
+
+
+@pytest.fixture(scope="session")
+def placed(placed_folder: Path) -> Iterator[str]:
+    """The address of a server on that library."""
+    from page_pictures import serving
+
+    with serving(placed_folder / "library") as base:
         yield base
 
 

@@ -10,6 +10,7 @@ import { Thumbs } from "./thumbs.js";
 
 const HITS = 500; // of the answer, as many are shown on the map
 const AGAIN_MS = 700;
+const RENEW_MS = 4000;
 const REACH = 16; // pixels from a dot that still mean it
 const HELP =
   "Map of the collection. Arrow keys move, plus and minus zoom, 0 shows all, Enter opens the picture in the middle, B draws a box, L the lasso.";
@@ -76,7 +77,7 @@ class MapView {
     this.state.hidden = true;
     // the axes mean nothing, so the map is as wide as there is room
     const wide = Math.min(Math.max(this.canvas.clientWidth / this.canvas.clientHeight || 1, 0.6), 1.9);
-    this.points = new Scatter(made.ids, made.x, made.y, wide);
+    this.#lay(made, wide);
     this.hits = new Map();
     this.allowed = null;
     const thumbs = new Thumbs(
@@ -120,6 +121,36 @@ class MapView {
     this.#ask();
     this.#narrow();
     app.announce(`Map of ${plural(made.ids.length, "picture")}.`);
+  }
+
+  // Take a map as it was made; when a newer one is on its way, offer it once it is there.
+  async #lay(made, wide) {
+    this.points = new Scatter(made.ids, made.x, made.y, wide);
+    this.chosen = null;
+    if (made.current) return;
+    try {
+      let newer = made;
+      while (!newer.current) {
+        await new Promise((done) => setTimeout(done, RENEW_MS));
+        if (this.ending.signal.aborted) return;
+        newer = await this.#made();
+        if (!newer) return;
+      }
+      this.newer = h("button", {
+        type: "button",
+        class: "button",
+        text: "Show the newer map",
+        onClick: () => {
+          this.newer = null;
+          this.picked.clear();
+          this.#lay(newer, wide);
+          this.#ask();
+        },
+      });
+      this.#tell();
+    } catch {
+      // the map at hand still serves
+    }
   }
 
   #changed(now, before) {
@@ -197,6 +228,7 @@ class MapView {
       h("span", { text: all }),
       this.hits.size ? h("span", { class: "map-ramp", "aria-hidden": "true" }) : "",
       this.hits.size ? h("span", { text: `${count(this.hits.size)} ${what} “${q}”, brighter is better` }) : "",
+      this.newer ?? "",
     );
   }
 
