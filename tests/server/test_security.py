@@ -115,6 +115,8 @@ def test_a_browser_gets_a_cookie_for_the_token(ask: Ask) -> None:
     assert client.get(f"/v1/info?token={TOKEN}").status_code == 401
     entry = client.get(f"/?token={TOKEN}")
     assert (entry.status_code, entry.headers["location"]) == (303, "/")
+    linked = client.get("/", params={"q": "a cat & dog", "token": TOKEN})
+    assert linked.headers["location"] == "/?q=a+cat+%26+dog"
     cookie = entry.headers["set-cookie"]
     assert TOKEN not in cookie
     for mark in ("HttpOnly", "SameSite=strict", "Path=/"):

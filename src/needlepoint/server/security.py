@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
@@ -78,9 +78,11 @@ class Doorman:
             return None
         if _same(_cookie(headers, cookie), _proof(token)):
             return None
-        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        asked = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        given = dict(asked).get("token", "")
         if scope["path"] == "/" and scope["method"] == "GET" and _same(given, token):
-            entry = RedirectResponse("/", 303)
+            rest = urlencode([pair for pair in asked if pair[0] != "token"])
+            entry = RedirectResponse(f"/?{rest}" if rest else "/", 303)
             entry.set_cookie(
                 cookie,
                 _proof(token),
