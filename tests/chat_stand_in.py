@@ -110,6 +110,7 @@ class StandIn:
                 for name, value in (headers or {"content-type": "application/json"}).items():
                     self.send_header(name, value)
                 self.send_header("content-length", str(len(data)))
+                self.send_header("connection", "close")  # a server that has stopped is gone
                 self.end_headers()
                 self.wfile.write(data)
 

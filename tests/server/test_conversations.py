@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
+import itertools
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from chat_stand_in import Answer, serving
 from needlepoint.library import Library
-from needlepoint.server.app import create_app
+from needlepoint.methods.dialogue import Helpers
+from needlepoint.outside.endpoint import Endpoint
+from needlepoint.outside.openai_chat import OpenAIChat
 from needlepoint.server.talks import Kept
-
-SAMPLES = Path(__file__).resolve().parents[2] / "samples" / "pictures"
-NAMES = ("photo-cat", "photo-coffee", "photo-dogs", "photo-wine", "desk-00", "yard-00", "toys-08")
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    folder = tmp_path_factory.mktemp("talks")
-    (folder / "pictures").mkdir()
-    for name in NAMES:
-        shutil.copy(SAMPLES / f"{name}.jpg", folder / "pictures")
-    with Library.open(folder / "library", create=True) as library:
-        library.index(folder / "pictures")
-        yield library
-
-
-@pytest.fixture
-def client(library: Library) -> Iterator[TestClient]:
-    with TestClient(create_app(library), base_url="http://127.0.0.1") as client:
-        yield client
 
 
 def begin(client: TestClient, **told: Any) -> str:
@@ -110,6 +92,42 @@ def test_a_conversation_that_cannot_be_held(client: TestClient, told: dict[str, 
     assert answer.json()["detail"]
 
 
+def test_a_turn_may_show_a_picture_that_was_sent(client: TestClient, served_pictures: Path) -> None:
+    data = (served_pictures / "photo-dogs.jpg").read_bytes()
+    sent = client.post("/v1/uploads", content=data, headers={"content-type": "image/jpeg"}).json()
+    at = begin(client, k=3)
+    client.post(f"{at}/turns", json={"said": "a cat"})
+    turn = client.post(f"{at}/turns", json={"said": f"+ {sent['question']} - a cat"})
+    assert turn.status_code == 201, turn.text
+    assert turn.json()["answer"]["hits"][0]["name"] == "photo-dogs.jpg"
+    gone = client.post(f"{at}/turns", json={"said": 'img:"upload:nothing"'})
+    assert gone.status_code == 404
+
+
+def test_a_method_with_a_model_asks_and_an_answer_is_words(ask: Any) -> None:
+    pytest.importorskip("openai")
+    with serving([Answer("What colour is it?")]) as server:
+        chat = OpenAIChat(Endpoint(server.url, "toy", retries=0))
+        client = ask(helpers=Helpers(chat))
+        assert client.get("/v1/info").json()["chat"] == chat.name
+        at = begin(client, method="chatir", k=3)
+        first = client.post(f"{at}/turns", json={"said": "a cat"}).json()
+        assert (first["question"], first["understood"]) == ("What colour is it?", "a cat")
+        second = client.post(f"{at}/turns", json={"said": "grey - ./x.jpg @1"}).json()
+        assert second["asked"] == "What colour is it?"
+        assert second["understood"] == "a cat, What colour is it? grey - ./x.jpg @1"
+        assert client.get(at).json()["question"] == ""  # asked before, so not again
+    third = client.post(f"{at}/turns", json={"said": "and small"}).json()
+    assert third["answer"]["hits"]  # the server is gone, the conversation goes on
+    assert "no question is asked" in third["answer"]["notes"][-1]
+
+
+def test_a_method_without_its_model_is_503(client: TestClient) -> None:
+    answer = client.post("/v1/conversations", json={"method": "plugir"})
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert client.get("/v1/info").json()["chat"] is None
+
+
 def test_what_is_gone_is_404(client: TestClient) -> None:
     at = begin(client)
     assert client.delete(f"{at}/turns/last").json()["type"] == "urn:needlepoint:nothing-to-undo"
@@ -125,11 +143,11 @@ def test_what_is_gone_is_404(client: TestClient) -> None:
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_the_one_silent_longest_is_forgotten(library: Library) -> None:
+def test_the_one_silent_longest_is_forgotten(served: Library) -> None:
     kept = Kept(most=2)
-    old, other = kept.add(library.converse()), kept.add(library.converse())
+    old, other = kept.add(served.converse()), kept.add(served.converse())
     kept.get(old.id)
-    new = kept.add(library.converse())
+    new = kept.add(served.converse())
     assert kept.get(old.id) is old
     assert kept.get(new.id) is new
     with pytest.raises(Exception, match="no conversation"):
@@ -149,7 +167,7 @@ def test_turns_of_one_conversation_wait_for_each_other(client: TestClient) -> No
         thread.join(60)
     turns = client.get(at).json()["turns"]
     assert sorted(turn["said"] for turn in turns) == said
-    for before, after in zip(turns, turns[1:], strict=False):
+    for before, after in itertools.pairwise(turns):
         assert set(map(int, after["moved"])) == set(ids(after))
         new = {n for n in ids(after) if n not in ids(before)}
         assert {int(n) for n, rise in after["moved"].items() if rise is None} == new

@@ -18,6 +18,7 @@ import click
 
 from needlepoint.cli.config import read_token
 from needlepoint.cli.door import Door, common, reader
+from needlepoint.cli.models_outside import open_outside, outside_models
 from needlepoint.cli.talk import say
 from needlepoint.errors import EXIT_HITS, UsageError
 
@@ -56,6 +57,7 @@ from needlepoint.errors import EXIT_HITS, UsageError
     show_default=True,
     help="Let models go after so long without a question.",
 )
+@outside_models
 @common
 def serve(
     door: Door,
@@ -73,6 +75,7 @@ def serve(
     allow_fetch: bool,
     waiting: int,
     idle_minutes: float,
+    models: dict[str, Any],
 ) -> int:
     """Serve the library on this machine: a page for people, an API for programs.
 
@@ -107,6 +110,7 @@ def serve(
         allow_fetch=allow_fetch,
         waiting=waiting,
         idle_seconds=60 * idle_minutes,
+        helpers=open_outside(settings, models),
     )
     if not serving.local and serving.token is None:
         raise UsageError(

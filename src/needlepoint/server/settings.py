@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 
+from needlepoint.methods.dialogue import Helpers
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -39,6 +41,8 @@ class Serving:
     answer_seconds: float = 30.0
     idle_seconds: float = 600.0
     """After so long without a question, models are let go."""
+    helpers: Helpers = field(default_factory=Helpers)
+    """Outside models that conversations may use."""
 
     @property
     def local(self) -> bool:

@@ -7,11 +7,15 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from anyio import CapacityLimiter
+
 from needlepoint.library.conversation import Conversation
 from needlepoint.server.problems import Problem
 
 KEPT = 64
 """Conversations kept; beyond, the one that was silent longest is forgotten."""
+TALKING = 4
+"""Turns that are taken at once; each may wait for an outside model."""
 
 
 @dataclass(slots=True)
@@ -30,6 +34,7 @@ class Kept:
         self._most = most
         self._held: OrderedDict[str, Held] = OrderedDict()
         self._lock = threading.Lock()
+        self.talking = CapacityLimiter(TALKING)
 
     def add(self, talk: Conversation) -> Held:
         """Keep a new conversation, and forget the one that was silent longest."""

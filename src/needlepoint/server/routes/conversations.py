@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response
+from anyio import to_thread
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
+from needlepoint.library.conversation import Reply
 from needlepoint.methods.dialogue import Mark
-from needlepoint.server.problems import Problem
+from needlepoint.query import Part, Query
+from needlepoint.server.answers import Answer, answer
+from needlepoint.server.problems import Json, Problem
 from needlepoint.server.shared import Here
 from needlepoint.server.talks import Held
 
@@ -16,7 +22,6 @@ router = APIRouter(prefix="/v1/conversations", tags=["conversations"])
 
 TURNS = 200
 """Turns one conversation may have."""
-
 
 Pixels = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -37,10 +42,12 @@ class ConversationIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    method: Annotated[str, Field(min_length=1, max_length=500)] = "feedback"
-    where: Annotated[str | None, Field(max_length=4000)] = None
-    k: Annotated[int, Field(ge=1, le=1000)] = 50
-    model: Annotated[str | None, Field(max_length=500)] = None
+    method: Annotated[
+        str, Field(min_length=1, max_length=500, description="NAME or NAME:option=value,…")
+    ] = "feedback"
+    where: Annotated[str | None, Field(max_length=4000, description="Filter over facts.")] = None
+    k: Annotated[int, Field(ge=1, le=1000, description="Pictures in each answer.")] = 50
+    model: Annotated[str | None, Field(max_length=500, description="An indexed encoder.")] = None
 
 
 class TurnIn(BaseModel):
@@ -48,27 +55,30 @@ class TurnIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    said: Annotated[str, Field(max_length=4000)] = ""
-    more: Annotated[list[MarkIn], Field(max_length=200)] = []
-    less: Annotated[list[MarkIn], Field(max_length=200)] = []
+    said: Annotated[
+        str, Field(max_length=4000, description="A question in the one language, or an answer.")
+    ] = ""
+    more: Annotated[list[MarkIn], Field(max_length=200, description="Liked.")] = []
+    less: Annotated[list[MarkIn], Field(max_length=200, description="Not liked.")] = []
 
 
 class TurnOut(BaseModel):
-    """A turn and its answer.
-
-    ``moved`` gives how many ranks a picture rose since the turn before; null where it is new.
-    ``picture`` is a data URL of a picture that a model has made of the turns.
-    """
+    """A turn and its answer."""
 
     said: str
-    asked: str
+    asked: Annotated[str, Field(description="The question that was said before.")]
     more: list[MarkIn]
     less: list[MarkIn]
-    understood: str
-    question: str
-    moved: dict[int, int | None]
-    picture: str | None
-    answer: dict[str, Any]
+    understood: Annotated[str, Field(description="What the method made of the turns, in words.")]
+    question: Annotated[str, Field(description="What the method asks next, or empty.")]
+    moved: Annotated[
+        dict[int, int | None],
+        Field(description="Ranks risen since the turn before, by id; null where new."),
+    ]
+    picture: Annotated[
+        str | None, Field(description="Data URL of what a model painted of the turns.")
+    ]
+    answer: Answer
 
 
 class ConversationOut(BaseModel):
@@ -82,34 +92,68 @@ class ConversationOut(BaseModel):
 
 Number = Annotated[str, Path(max_length=100, description="Id of a conversation.")]
 
+_SAID: dict[int | str, dict[str, Any]] = {
+    404: {"description": "The conversation is not kept any more, or an item is not there."},
+    409: {"description": "There is no turn to take back, or there are too many turns."},
+    503: {"description": "A model that the method needs is not configured."},
+}
 
-@router.post("", status_code=201)
-def begin(here: Here, told: ConversationIn, response: Response) -> ConversationOut:
+
+@router.post("", status_code=201, response_model=ConversationOut, responses=_SAID)
+def begin(here: Here, told: ConversationIn) -> Json:
     """Begin a conversation."""
-    talk = here.library.converse(method=told.method, where=told.where, k=told.k, model=told.model)
+    talk = here.library.converse(
+        method=told.method,
+        helpers=here.serving.helpers,
+        where=told.where or None,
+        k=told.k,
+        model=told.model,
+    )
     held = here.conversations.add(talk)
-    response.headers["Location"] = f"/v1/conversations/{held.id}"
-    return _conversation(held)
+    where = {"location": f"/v1/conversations/{held.id}"}
+    return Json(_conversation(held), 201, headers=where)
 
 
-@router.get("/{number}")
-def show(here: Here, number: Number) -> ConversationOut:
+@router.get("/{number}", response_model=ConversationOut, responses=_SAID)
+def show(here: Here, number: Number) -> Json:
     """A conversation with all its turns and answers."""
     held = here.conversations.get(number)
     with held.turn:
-        return _conversation(held)
+        return Json(_conversation(held))
 
 
-@router.delete("/{number}", status_code=204)
+@router.delete("/{number}", status_code=204, responses=_SAID)
 def end(here: Here, number: Number) -> None:
     """End a conversation."""
     here.conversations.drop(number)
 
 
-@router.post("/{number}/turns", status_code=201)
-def say(here: Here, number: Number, told: TurnIn) -> TurnOut:
-    """Say or mark something; the answer is ranked by all turns so far."""
+@router.post("/{number}/turns", status_code=201, response_model=TurnOut, responses=_SAID)
+async def say(here: Here, number: Number, told: TurnIn) -> Json:
+    """Say or mark something; the answer is ranked by all turns so far.
+
+    Pictures in what is said are those that a search may name. What answers a question of the
+    method is words, whatever signs are in it.
+    """
     held = here.conversations.get(number)
+    waiting = here.conversations.talking.statistics().tasks_waiting
+    if waiting >= here.serving.waiting:
+        raise Problem(
+            429,
+            "busy",
+            f"{waiting} turns are waiting; say it again in a moment",
+            headers={"retry-after": "1"},
+        )
+    said = told.said.strip()
+    parts = held.talk.read(said, files=False) if said else ()
+    admitted = [await _admitted(here, part) for part in parts]
+    return await to_thread.run_sync(
+        _say, here, held, told, admitted, limiter=here.conversations.talking
+    )
+
+
+def _say(here: Here, held: Held, told: TurnIn, parts: Sequence[Part]) -> Json:
+    _ = here.library  # in use
     with held.turn:
         if len(held.talk.turns) >= TURNS:
             raise Problem(
@@ -117,36 +161,38 @@ def say(here: Here, number: Number, told: TurnIn) -> TurnOut:
                 "conversation-full",
                 f"this conversation has {TURNS} turns, the most there may be. Begin another.",
             )
-        said = told.said.strip()
-        parts = held.talk.read(said, files=False) if said else ()
-        if any(part.kind == "picture" for part in parts):
-            raise Problem(
-                400, "usage", "a turn is words and pictures of the library, as @12; mark others"
-            )
-        reply = held.talk.say(said, more=_marks(told.more), less=_marks(told.less), parts=parts)
-        return TurnOut(**reply.to_dict())
+        reply = held.talk.say(
+            told.said, more=_marks(told.more), less=_marks(told.less), parts=parts
+        )
+        return Json(_turn(reply), 201)
 
 
-@router.delete("/{number}/turns/last")
-def undo(here: Here, number: Number) -> ConversationOut:
+@router.delete("/{number}/turns/last", response_model=ConversationOut, responses=_SAID)
+def undo(here: Here, number: Number) -> Json:
     """Take the last turn back; the answer before stands again as it was."""
     held = here.conversations.get(number)
     with held.turn:
         if not held.talk.turns:
             raise Problem(409, "nothing-to-undo", "there is no turn to take back")
         held.talk.undo()
-        return _conversation(held)
+        return Json(_conversation(held))
+
+
+async def _admitted(here: Here, part: Part) -> Part:
+    """A part whose picture may be asked with, decoded."""
+    (found,) = (await here.admit(Query((replace(part, weight=abs(part.weight)),)))).parts
+    return replace(found, weight=part.weight)
 
 
 def _marks(told: list[MarkIn]) -> list[Mark]:
     return [Mark(one.id, one.box) for one in told]
 
 
-def _conversation(held: Held) -> ConversationOut:
+def _conversation(held: Held) -> dict[str, Any]:
     talk = held.talk
-    return ConversationOut(
-        id=held.id,
-        method=talk.method,
-        turns=[TurnOut(**reply.to_dict()) for reply in talk.replies],
-        question=talk.question,
-    )
+    turns = [_turn(reply) for reply in talk.replies]
+    return {"id": held.id, "method": talk.method, "turns": turns, "question": talk.question}
+
+
+def _turn(reply: Reply) -> dict[str, Any]:
+    return {**reply.to_dict(), "answer": answer(reply.results, reply.results.hits)}

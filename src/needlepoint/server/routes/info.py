@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from needlepoint.library.ranking import DEPTH
 from needlepoint.methods.card import list_methods
@@ -47,6 +47,7 @@ class Info(BaseModel):
     limits: Bounds
     read_only: bool
     fetch: bool
+    chat: Annotated[str | None, Field(description="The chat model of conversations.")]
     fields: list[str]
 
 
@@ -71,5 +72,6 @@ def info(here: Here) -> Info:
         ),
         read_only=serving.read_only,
         fetch=serving.allow_fetch,
+        chat=None if serving.helpers.chat is None else serving.helpers.chat.name,
         fields=list(FIELDS),
     )
