@@ -73,11 +73,6 @@ class Doorman:
         if token is None:
             return None
         cookie = f"needlepoint-{(scope.get('server') or ('', 0))[1]}"
-        kind, _, shown = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and _same(shown.strip(), token):
-            return None
-        if _same(_cookie(headers, cookie), _proof(token)):
-            return None
         asked = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         given = dict(asked).get("token", "")
         if scope["path"] == "/" and scope["method"] == "GET" and _same(given, token):
@@ -92,6 +87,11 @@ class Doorman:
                 secure=scope["scheme"] == "https",
             )
             return entry
+        kind, _, shown = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer" and _same(shown.strip(), token):
+            return None
+        if _same(_cookie(headers, cookie), _proof(token)):
+            return None
         answer = problem(
             401,
             "no-token",
