@@ -6,8 +6,8 @@ import base64
 from collections.abc import Callable
 from pathlib import Path
 
-from page_kit import Opened
-from playwright.sync_api import Page, expect
+from page_kit import Opened, Watch
+from playwright.sync_api import Browser, Page, expect
 
 Open = Callable[..., Opened]
 
@@ -220,3 +220,58 @@ def test_the_heat_map_lies_over_the_picture(opened: Open, page: Page) -> None:
     assert size == [told["columns"], told["rows"]]
     page.keyboard.press("h")
     expect(canvas).to_have_count(0)
+
+
+def test_the_wheel_zooms_where_the_pointer_is(opened: Open, page: Page) -> None:
+    opened()
+    page.locator("[data-index='0']").click()
+    x, y, w, h = ready(page)
+    point = (x + 0.25 * w, y + 0.25 * h)
+    page.mouse.move(*point)
+    page.mouse.wheel(0, -400)
+    page.wait_for_function(
+        "width => document.querySelector('.plane').getBoundingClientRect().width > 1.2 * width",
+        arg=w,
+    )
+    x2, y2, w2, h2 = ready(page)
+    assert abs((point[0] - x2) / w2 - 0.25) < 0.03
+    assert abs((point[1] - y2) / h2 - 0.25) < 0.03
+    page.mouse.move(x + 0.5 * w, y + 0.5 * h)
+    page.mouse.down(button="middle")
+    page.mouse.move(x + 0.5 * w + 40, y + 0.5 * h + 30)
+    page.mouse.up(button="middle")
+    assert ready(page)[0] > x2
+    page.keyboard.press("0")
+    assert ready(page)[2] == w
+
+
+def test_fingers_draw_a_box_and_zoom(browser: Browser, served: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    page = context.new_page()
+    watch = Watch(page, served)
+    page.goto(f"{served}/?q=cat")
+    Opened(page).settle()
+    page.locator("[data-index='0']").tap()
+    x, y, w, h = ready(page)
+    fingers = context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        at = [{"x": x + a * w, "y": y + b * h, "id": n} for n, (a, b) in enumerate(points)]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+
+    touch("touchStart", (0.2, 0.2))
+    touch("touchMove", (0.5, 0.4))
+    touch("touchMove", (0.7, 0.6))
+    touch("touchEnd")
+    drawn = page.locator(".drawn").bounding_box()
+    assert drawn
+    assert abs(drawn["width"] - 0.5 * w) < 8
+    assert page.get_by_role("button", name="Search for this piece").is_visible()
+    touch("touchStart", (0.4, 0.5))
+    touch("touchStart", (0.4, 0.5), (0.6, 0.5))
+    for step in range(1, 6):
+        touch("touchMove", (0.4 - step * 0.05, 0.5), (0.6 + step * 0.05, 0.5))
+    touch("touchEnd")
+    assert ready(page)[2] > 1.5 * w
+    context.close()
+    assert watch.problems == []

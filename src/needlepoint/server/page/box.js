@@ -13,6 +13,8 @@ export class BoxDrawer {
   /** `changed(box|null)` is called as it is drawn, `entered()` when Enter asks to search for it. */
   constructor(plane, { changed, entered }) {
     Object.assign(this, { plane, changed, entered, box: null });
+    /** Forget the box that is being drawn, as when a second finger comes down. */
+    this.giveUp = () => {};
     this.element = h("div", {
       class: "drawn",
       tabIndex: 0,
@@ -67,14 +69,22 @@ export class BoxDrawer {
       }
       this.set([Math.min(fixed[0], to[0]), Math.min(fixed[1], to[1]), Math.abs(to[0] - fixed[0]), Math.abs(to[1] - fixed[1])]);
     };
-    const end = () => {
+    const stop = () => {
       this.plane.removeEventListener("pointermove", move);
       this.plane.removeEventListener("pointerup", end);
       this.plane.removeEventListener("pointercancel", end);
+      this.giveUp = () => {};
+    };
+    const end = () => {
+      stop();
       const area = this.plane.getBoundingClientRect();
       if (!this.box) return;
       if (this.box[2] * area.width < LEAST || this.box[3] * area.height < LEAST) this.set(null);
       else this.element.focus({ preventScroll: true });
+    };
+    this.giveUp = () => {
+      stop();
+      this.set(old);
     };
     this.plane.setPointerCapture(event.pointerId);
     this.plane.addEventListener("pointermove", move);

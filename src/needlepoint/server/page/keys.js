@@ -12,7 +12,7 @@ const HELP = [
   ]],
   ["Open picture", [
     ["← →", "Previous, next"], ["b", "Draw a box; arrows move it, Shift sizes it, Enter searches"], ["h", "Heat map"],
-    ["+ − 0", "Zoom in, out, fit"], ["m l", "More, less like this or the box"], ["Esc", "Close"],
+    ["+ − 0", "Zoom in, out, fit; the wheel zooms, the middle button moves"], ["m l", "More, less like this or the box"], ["Esc", "Close"],
   ]],
   ["Everywhere", [
     ["f", "Filters"], ["s", "Saved searches"], ["p", "Copy paths of the selected"], ["e", "Export"], ["c", "Compare the selected"],

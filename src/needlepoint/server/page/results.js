@@ -131,6 +131,7 @@ export function results(app) {
     source.changed = () => {
       root.removeAttribute("aria-busy");
       redraw();
+      if (source.error && source.loaded) app.fail(source.error);
       if (first && !source.error) arrived();
       first = false;
     };

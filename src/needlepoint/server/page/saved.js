@@ -4,22 +4,34 @@ import { h, iconButton } from "./dom.js";
 import { get, send } from "./api.js";
 import { openSheet } from "./sheet.js";
 
-const KEPT = ["q", "where", "order", "min", "fold", "hide", "picks"];
+const NOWHERE = { view: "grid", open: "", picks: {}, hide: false };
 
 /** Gives `app.savedSearches`. */
 export function saved(app) {
   const address = (name) => `/v1/saved/${encodeURIComponent(name)}`;
 
-  function restored(one) {
-    const patch = { q: "", where: "", order: "score", min: "", fold: true, hide: false, picks: {} };
-    for (const key of KEPT) if (one[key] !== undefined && one[key] !== null) patch[key] = one[key];
-    return { ...patch, view: "grid", open: "" };
-  }
+  /** What the library keeps of a state: the picked values become part of its filter. */
+  const kept = ({ q, filter, order, min, fold }) => ({
+    q,
+    where: filter || null,
+    order,
+    min_score: min === "" ? null : Number(min),
+    fold,
+  });
+
+  const restored = ({ q, where, order, min_score: min, fold }) => ({
+    ...NOWHERE,
+    q,
+    where: where ?? "",
+    order,
+    min: typeof min === "number" ? String(min) : "",
+    fold,
+  });
 
   async function open() {
     const list = h("ul", { class: "saved" });
     const told = h("p", { role: "status", class: "told" });
-    const name = h("input", { class: "field", type: "text", required: true, maxLength: 100, "aria-label": "Name of this search", placeholder: "Name of this search", value: app.state.q });
+    const name = h("input", { class: "field", type: "text", required: true, maxLength: 100, pattern: "[^\\/]+", title: "A name without /", "aria-label": "Name of this search", placeholder: "Name of this search", value: app.state.q });
     const form = h("form", { class: "saved-form", onSubmit: (event) => (event.preventDefault(), keep()) }, name, h("button", { class: "button primary", text: "Save this search" }));
     const link = h("button", { type: "button", class: "button", text: "Copy a link to it", onClick: () => copyLink() });
     form.append(link);
@@ -35,12 +47,10 @@ export function saved(app) {
     }
 
     async function keep() {
-      const body = { name: name.value.trim() };
-      for (const key of KEPT) body[key] = app.state[key];
-      body.where = app.state.where;
+      const called = name.value.trim();
       try {
-        await send("PUT", address(body.name), body);
-        told.textContent = `Saved as “${body.name}”.`;
+        await send("PUT", address(called), kept(app.state));
+        told.textContent = `Saved as “${called}”.`;
         await refresh();
       } catch (error) {
         told.textContent = error.message;
@@ -67,9 +77,8 @@ export function saved(app) {
     async function refresh() {
       try {
         const answer = await get("/v1/saved");
-        const all = answer.saved ?? answer.items ?? answer;
-        list.replaceChildren(...all.map(row));
-        if (!all.length) list.append(h("li", { class: "none", text: "Nothing is saved yet." }));
+        list.replaceChildren(...answer.saved.map(row));
+        if (!answer.saved.length) list.append(h("li", { class: "none", text: "Nothing is saved yet." }));
       } catch (error) {
         told.textContent = error.message;
       }

@@ -8,7 +8,10 @@ export function openSheet(title, ...children) {
   if (sheet.open) sheet.close();
   const head = h("header", {}, h("h2", { id: "sheet-title", text: title }), iconButton("close", "Close", () => sheet.close()));
   sheet.replaceChildren(head, ...children);
-  sheet.onclick = (event) => event.target === sheet && sheet.close();
+  // A handler that gives false would keep forms in the sheet from being sent.
+  sheet.onclick = (event) => {
+    if (event.target === sheet) sheet.close();
+  };
   sheet.showModal();
   return sheet;
 }

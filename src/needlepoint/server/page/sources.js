@@ -6,6 +6,7 @@ const FIRST = 60;
 const MORE = 200;
 const BROWSE = 5000;
 const MANY = 12;
+const AGAIN_MS = 3000;
 
 /** `2021-03` to `March 2021` in the reader's language. */
 export function monthName(key) {
@@ -53,6 +54,7 @@ class Paged {
 
   /** Fetch until the picture at `index` is there, or there is no more. */
   need(index) {
+    if (this.error && performance.now() - this.failed > AGAIN_MS) this.error = null;
     this.wanted = Math.max(this.wanted ?? 0, index);
     this.running ??= this.run().finally(() => (this.running = null));
     return this.running;
@@ -68,6 +70,7 @@ class Paged {
       } catch (error) {
         if (this.control.signal.aborted) return;
         this.error = error;
+        this.failed = performance.now();
       }
       this.changed();
     }
@@ -106,7 +109,7 @@ export class Browse extends Paged {
   }
 
   at(index) {
-    if (index >= this.loaded) return null;
+    if (index < 0 || index >= this.loaded) return null;
     const shape = this.shapes[index];
     return { id: this.ids[index], width: Math.floor(shape / 65536) || 1, height: shape % 65536 || 1 };
   }

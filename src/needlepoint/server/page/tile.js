@@ -73,13 +73,13 @@ export function tile(app, item, index, size, below, does) {
     { role: "gridcell", class: `tile${below ? " below" : ""}`, "aria-label": said(item, index, below), "aria-selected": String(picked), "data-id": item.id },
     cell,
   );
-  if (size.caption) element.append(caption(app, item));
+  if (size.caption) element.append(caption(app, item, below));
   return element;
 }
 
-function caption(app, item) {
+function caption(app, item, below) {
   const line = h("div", { class: "caption" });
-  if (item.score !== undefined) line.append(h("span", { class: `score${item.match ? " match" : ""}`, text: score(item.score) }));
+  if (item.score !== undefined) line.append(h("span", { class: `score${item.match && !below ? " match" : ""}`, text: score(item.score) }));
   line.append(h("span", { class: "name", text: item.name ?? `@${item.id}`, title: item.path ?? "" }));
   if (app.moved && item.id in app.moved) line.append(moved(app.moved[item.id]) ?? "");
   return line;

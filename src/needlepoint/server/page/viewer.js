@@ -45,12 +45,15 @@ export function viewer(app) {
   dialog.append(h("header", { class: "viewer-head" }, title, position, tools), stage, hint, side);
   stage.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 && event.button !== 1) return;
-    if (boxing && event.button === 0 && plane.contains(event.target)) drawer.press(event);
+    if (event.pointerType === "touch" && !event.isPrimary) {
+      drawer.giveUp();
+      zoom.pinch(event);
+    } else if (boxing && event.button === 0 && plane.contains(event.target)) drawer.press(event);
     else if (stage.contains(event.target)) zoom.drag(event);
   });
 
   const isUpload = () => id.startsWith("upload:");
-  const hit = () => app.hits().find((one) => one && String(one.id) === id) ?? null;
+  const hit = () => (isUpload() ? null : app.source.at(app.source.indexOf(Number(id))));
 
   function mode(on) {
     boxing = on;

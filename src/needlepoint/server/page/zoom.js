@@ -71,6 +71,30 @@ export class Zoom {
     this.apply();
   }
 
+  /** A second finger came down: zoom and move with both until one is lifted. */
+  pinch(event) {
+    const fingers = new Map([[event.pointerId, [event.clientX, event.clientY]]]);
+    let last = null;
+    const move = (moved) => {
+      fingers.set(moved.pointerId, [moved.clientX, moved.clientY]);
+      if (fingers.size < 2) return;
+      const [[ax, ay], [bx, by]] = fingers.values();
+      const now = { apart: Math.hypot(ax - bx, ay - by), x: (ax + bx) / 2, y: (ay + by) / 2 };
+      if (last) {
+        const area = this.stage.getBoundingClientRect();
+        this.pan(now.x - last.x, now.y - last.y);
+        this.by(now.apart / last.apart, now.x - area.left, now.y - area.top);
+      }
+      last = now;
+    };
+    const end = () => {
+      for (const name of ["pointerup", "pointercancel"]) window.removeEventListener(name, end, true);
+      window.removeEventListener("pointermove", move, true);
+    };
+    window.addEventListener("pointermove", move, true);
+    for (const name of ["pointerup", "pointercancel"]) window.addEventListener(name, end, true);
+  }
+
   /** Follow a pointer and move the picture with it. */
   drag(event) {
     let last = [event.clientX, event.clientY];
