@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import uvicorn
 
 from needlepoint.errors import UsageError
+from needlepoint.library import Library
 from needlepoint.library.asking import Options
 from needlepoint.query import Part, Query
 from needlepoint.results import Results
+from needlepoint.server.app import create_app
 from needlepoint.server.gate import TOGETHER, ClientGone, Gate
 from needlepoint.server.meters import Meters
 from needlepoint.server.problems import Problem
@@ -218,3 +223,41 @@ def test_closing_turns_away_who_waits() -> None:
             await ask(gate, "after the end")
 
     play(scene)
+
+
+def test_a_browser_that_closes_takes_its_question_with_it(
+    served: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow()
+    monkeypatch.setattr(served, "search_many", slow.search_many)
+    app = create_app(served)
+    gate = app.state.shared.gate
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, http="h11", log_config=None))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        asked = b"GET /v1/search?q=cat HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        clients = []
+        for waiting in range(3):  # the first is being answered, the others wait
+            clients.append(socket.create_connection(listening.getsockname()))
+            clients[-1].sendall(asked)
+            wait_for(lambda most=waiting: slow.entered.is_set() and len(gate) == most)
+        clients[1].close()
+        wait_for(lambda: len(gate) == 1)
+        slow.let.set()
+        assert clients[2].recv(12) == b"HTTP/1.1 200"
+        for client in clients:
+            client.close()
+    finally:
+        slow.let.set()
+        server.should_exit = True
+        thread.join(LONG)
+    assert sum(map(len, slow.batches)) == 2
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)

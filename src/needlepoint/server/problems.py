@@ -95,8 +95,16 @@ def install(app: FastAPI) -> None:
     async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         slug = HTTPStatus(error.status_code).name.lower().replace("_", "-")
-        answer = problem(error.status_code, slug, str(error.detail), request.url.path)
-        answer.headers.update(error.headers or {})
+        headers = error.headers or {}
+        detail = str(error.detail)
+        if error.status_code == 404 and detail == HTTPStatus.NOT_FOUND.phrase:
+            detail = "there is nothing at this address; /openapi.json lists what there is"
+        elif error.status_code == 405:
+            detail = f"{request.method} is not for this address; allowed: {headers.get('Allow')}"
+        elif error.status_code == 400:
+            detail = "the body cannot be read as JSON"
+        answer = problem(error.status_code, slug, detail, request.url.path)
+        answer.headers.update(headers)
         return answer
 
     async def invalid(request: Request, error: Exception) -> JSONResponse:
