@@ -164,19 +164,23 @@ def _run(
         **tls,
     )
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn ends, and hands it on to this
-    _server(config, ready).run(sockets=[bound])
+    _server(config, ready, lambda: app.state.shared.jobs.close(0)).run(sockets=[bound])
 
 
-def _server(config: Any, ready: Callable[[], None]) -> Any:
+def _server(config: Any, ready: Callable[[], None], leave: Callable[[], object]) -> Any:
     import uvicorn
 
     class Server(uvicorn.Server):
-        """Says when it listens."""
+        """Says when it listens, and before it ends; who follows a job is let go by that."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
                 ready()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            leave()
+            await super().shutdown(sockets)
 
     return Server(config)
 
