@@ -122,6 +122,8 @@ export function filters(app) {
       opened.delete(details.open ? `-${key}` : key);
       opened.add(details.open ? key : `-${key}`);
     });
+    const more = facets.more?.[key];
+    if (more && shown.length === all.length) details.append(h("p", { class: "facet-more", text: `and ${count(more)} more; the filter line finds them` }));
     if (shown.length < all.length) {
       details.append(h("button", { type: "button", class: "button quiet small", text: `Show all ${count(all.length)}`, onClick: () => (long.add(key), draw(facets)) }));
     }

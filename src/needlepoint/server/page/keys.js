@@ -4,7 +4,7 @@ import { h, iconButton, takesText } from "./dom.js";
 import { VIEW_KEYS } from "./views.js";
 
 const HELP = [
-  ["Ask", [["/", "Go to the search box"], ["Enter", "Search"], ["u", "Search with a picture file"], ["Ctrl V", "Search with the picture on the clipboard"]]],
+  ["Ask", [["/", "Go to the search box"], ["Enter", "Search"], ["↓", "From the box into the pictures"], ["u", "Search with a picture file"], ["Ctrl V", "Search with the picture on the clipboard"]]],
   ["Pictures", [
     ["↑ ↓ ← →", "Move"], ["Home End PgUp PgDn", "Move far"], ["Enter", "Open"], ["Space", "Select"],
     ["Shift Space", "Select all from the last one"], ["Ctrl A", "Select all that are loaded"], ["m", "More like this"], ["l", "Less like this"],

@@ -73,9 +73,13 @@ export function queryBox(app) {
     submit();
   });
   input.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
+    if (event.key !== "Escape" && event.key !== "ArrowDown") return;
     event.preventDefault();
     event.stopPropagation();
+    if (event.key === "ArrowDown" && app.grid.total) {
+      app.grid.focus(app.grid.current);
+      return;
+    }
     input.blur();
     document.getElementById("stage").focus();
   });

@@ -124,11 +124,12 @@ export function results(app) {
     source = next;
     preview = null;
     app.source = source;
-    grid.reset();
     root.setAttribute("aria-busy", "true");
     bar.waiting(next);
     let first = true;
     source.changed = () => {
+      // What was there before stays in sight, faint, until there is something else.
+      if (first) grid.reset();
       root.removeAttribute("aria-busy");
       redraw();
       if (source.error && source.loaded) app.fail(source.error);

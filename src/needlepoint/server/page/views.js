@@ -65,6 +65,7 @@ export function navigation(app) {
     const view = VIEWS.some((v) => v.where === "view" && v.name === state.view) ? state.view : "grid";
     const side = VIEWS.some((v) => v.where === "side" && v.name === state.side) ? state.side : "";
     document.getElementById("grid").hidden = view !== "grid";
+    document.getElementById("tools").classList.toggle("elsewhere", view !== "grid");
     document.getElementById("told").classList.toggle("aside", view !== "grid");
     places.view.root.hidden = view === "grid";
     places.side.root.hidden = !side;
