@@ -47,6 +47,7 @@ CITIES = (
         (64.150, -21.950),
     ),
 )
+SHOWN = ("desk-00.jpg", "toys-34.jpg", "toys-35.jpg", "photo-coffee.jpg")
 QUESTION = "electric guitar"
 ADDED = ("table-fan.png", "IMG_2044.jpg")
 """A good and a broken picture that the view of indexing adds."""
@@ -62,11 +63,15 @@ SETTLED = """() => {
 
 
 def make_library(folder: Path, *, every: int = 1) -> Path:
-    """A library of every n-th sample, each with a place in its EXIF data, and of an edited copy."""
+    """A library of samples, each with a place in its EXIF data, and of an edited copy of one.
+
+    With ``every``, of each n-th and of those that the views show.
+    """
     pictures = folder / "pictures"
     (pictures / "edited").mkdir(parents=True)
     chance = random.Random(4)
-    for path in sorted((SAMPLES / "pictures").iterdir())[::every]:
+    samples = sorted((SAMPLES / "pictures").iterdir())
+    for path in [one for i, one in enumerate(samples) if i % every == 0 or one.name in SHOWN]:
         lat, lon = CITIES[min(int(abs(chance.gauss(0, 1)) * 3.4), len(CITIES) - 1)]
         wide = chance.choice((0.01, 0.05, 0.4))
         with Image.open(path) as image:
@@ -77,7 +82,6 @@ def make_library(folder: Path, *, every: int = 1) -> Path:
             image.save(pictures / path.name, "JPEG", quality=90, exif=exif)
     with Image.open(SAMPLES / "pictures" / "photo-coffee.jpg") as image:
         ImageEnhance.Color(image).enhance(0.4).save(pictures / "edited" / "photo-coffee-grey.jpg")
-        image.save(pictures / "photo-coffee.jpg", quality=90)
     library = folder / "library"
     index = [*COMMAND, "index", str(pictures), "--library", str(library), "--quiet"]
     subprocess.run(index, env=_environment(folder), check=True)

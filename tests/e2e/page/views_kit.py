@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 Point = tuple[float, float]
+PATIENCE_S = 120.0
 
 
 class Views:
@@ -31,6 +34,14 @@ class Views:
     def api(self, path: str) -> Any:
         """JSON of an address of the server."""
         return self.page.request.get(f"{self.base}{path}").json()
+
+    def made(self, path: str, ready: Callable[[Any], bool]) -> Any:
+        """JSON of an address once the server has made what it is asked for."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not ready(told := self.api(path)):
+            assert time.monotonic() < deadline, told
+            self.page.wait_for_timeout(100)
+        return told
 
     def state(self, name: str) -> str:
         """A value of the address, empty when it is not there."""
@@ -63,6 +74,9 @@ class Views:
         drag(self.page, [(left + x * width, top + y * height) for x, y in points])
 
     def looks(self, what: Locator | None = None) -> np.ndarray:
-        """What an element (or the first canvas) looks like, uint8 ``[H, W, 3]``."""
+        """What an element (or the first canvas) looks like at rest, uint8 ``[H, W, 3]``."""
+        from page_pictures import settle
+
+        settle(self.page)
         shot = (what or self.page.locator(".map-canvas").first).screenshot()
         return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"))

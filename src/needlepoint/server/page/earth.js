@@ -81,7 +81,7 @@ export class Earth {
 
   draw(context, plane) {
     const { width, height, ratio, scale, x, y } = plane;
-    context.fillStyle = this.paint("--paper-2");
+    context.fillStyle = this.paint("--paper-3");
     context.fillRect(0, 0, width, height);
     this.#grid(context, plane);
     context.save();
@@ -129,7 +129,7 @@ export class Earth {
     const ten = 10 ** Math.floor(Math.log10(most));
     const km = [5, 2, 1].map((one) => one * ten).find((one) => one <= most);
     const length = km / kmPerPixel;
-    const [px, py] = [14, plane.height - 16];
+    const [px, py] = [14, 68]; // below the legend: what is picked covers the lower edge
     context.strokeStyle = context.fillStyle = this.paint("--ink-2");
     context.lineWidth = 1.5;
     context.beginPath();

@@ -3,13 +3,13 @@
 import { count, h, plural } from "./dom.js";
 import { Frame } from "./frame.js";
 import { Earth, kilometres, latOf, lonOf, toX, toY } from "./earth.js";
-import { Picked } from "./picked.js";
+import { Picked, bestOf } from "./picked.js";
 import { Plane, controls, onTheme } from "./plane.js";
 import { Scatter } from "./scatter.js";
 
 const PINS = 140; // at most so many small pictures; the rest are dots
 const CELL = 68; // pixels a pin has for itself, at least
-const HITS = 50; // of the answer, so many are framed
+const HITS = 500; // of the answer, so many are looked at
 const MOST = 6e6; // pixels the world is wide at the closest: about 7 m a pixel
 const HELP =
   "Map of places. Arrow keys move, plus and minus zoom, 0 shows all, B draws a box; Tab goes through the places.";
@@ -62,7 +62,7 @@ class GeoView {
     });
     this.stops = [
       app.onChange((now, before) => {
-        if (now.filter !== before.filter || now.q !== before.q) this.#load();
+        if (["q", "filter", "min"].some((key) => now[key] !== before[key])) this.#load();
       }),
       onTheme(() => this.earth.paint.forget() || this.plane.redraw()),
     ];
@@ -78,7 +78,7 @@ class GeoView {
 
   async #load(first = false) {
     const { app } = this;
-    const { q, filter, spot } = app.state;
+    const { q, filter, min, spot } = app.state;
     this.loading?.abort();
     this.loading = new AbortController();
     const { signal } = this.loading;
@@ -91,8 +91,7 @@ class GeoView {
       this.lat = places.lat;
       this.lon = places.lon;
       this.points = new Scatter(places.ids, places.lon.map(toX), places.lat.map(toY));
-      const shown = answer.hits.filter((hit) => hit.match !== false);
-      this.best = new Map(shown.map((hit) => [hit.id, hit.rank]));
+      this.best = new Map(bestOf(answer, min).map((hit) => [hit.id, hit.rank]));
       this.levels = new Map();
       this.layer.replaceChildren();
       this.pins.clear();

@@ -3,7 +3,7 @@
 import { count, h, plural, score } from "./dom.js";
 import { Frame } from "./frame.js";
 import { Draughtsman } from "./mapdraw.js";
-import { Picked } from "./picked.js";
+import { Picked, bestOf } from "./picked.js";
 import { Plane, controls, onTheme } from "./plane.js";
 import { Scatter } from "./scatter.js";
 import { Thumbs } from "./thumbs.js";
@@ -154,7 +154,7 @@ class MapView {
   }
 
   #changed(now, before) {
-    if (now.q !== before.q || now.filter !== before.filter) this.#ask();
+    if (["q", "filter", "min"].some((key) => now[key] !== before[key])) this.#ask();
     if (now.filter !== before.filter) this.#narrow();
   }
 
@@ -181,17 +181,15 @@ class MapView {
     this.plane.redraw();
   }
 
-  // Those that match, or without calibration the first fifty; brightness by score among them.
+  // Brightness by score among those above the line.
   #light(answer) {
-    const matching = answer.hits.filter((hit) => hit.match);
-    const shown = matching.length ? matching : answer.hits.slice(0, 50);
+    const shown = bestOf(answer, this.app.state.min);
     const scores = shown.map((hit) => hit.score);
     const [least, most] = [Math.min(...scores), Math.max(...scores)];
     for (const hit of shown) {
-      const light = most > least ? ((hit.score - least) / (most - least)) ** 1.5 : 1;
+      const light = most > least ? (hit.score - least) / (most - least) : 1;
       this.hits.set(hit.id, { light, score: hit.score, name: hit.name });
     }
-    this.calibrated = matching.length > 0;
   }
 
   // The pictures that the filter leaves; null when there is no filter.
@@ -221,13 +219,13 @@ class MapView {
   }
 
   #tell() {
-    const { q } = this.app.state;
+    const { q, min } = this.app.state;
     const all = this.allowed ? `${count(this.allowed.size)} of ${plural(this.points.size, "picture")}` : plural(this.points.size, "picture");
-    const what = this.calibrated && this.hits.size < HITS ? "match" : "are the best for";
+    const what = min === "" ? "best" : "above the line";
     this.legend.replaceChildren(
       h("span", { text: all }),
       this.hits.size ? h("span", { class: "map-ramp", "aria-hidden": "true" }) : "",
-      this.hits.size ? h("span", { text: `${count(this.hits.size)} ${what} “${q}”, brighter is better` }) : "",
+      this.hits.size ? h("span", { text: `${count(this.hits.size)} ${what} for “${q}”, brighter is better` }) : "",
       this.newer ?? "",
     );
   }

@@ -5,6 +5,7 @@ import { count, h, iconButton, plural } from "./dom.js";
 const FILTER_VALUES = 280; // a filter holds 300 values and 4000 characters
 const FILTER_LENGTH = 3200;
 const SHOWN = 7;
+const FIRST = 30;
 const PAGE = 1000;
 
 /** A filter for pictures by their numbers, runs joined; null when it would be too long. */
@@ -23,6 +24,12 @@ export function filterOfIds(ids) {
   if (single.length) runs.push(`id in (${single.join(", ")})`);
   const text = runs.join(" or ");
   return text.length > FILTER_LENGTH || !text ? null : runs.length > 1 ? `(${text})` : text;
+}
+
+/** The hits of an answer that a map shows: above the line (`min`, or where matches are likely), else the first. */
+export function bestOf(answer, min) {
+  if (min !== "") return answer.hits.filter((hit) => hit.score >= Number(min));
+  return answer.hits.slice(0, answer.likely || FIRST);
 }
 
 /** The bar below a map, hidden until something is picked. */
