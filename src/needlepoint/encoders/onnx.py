@@ -17,6 +17,7 @@ import numpy.typing as npt
 from needlepoint.encoders import weights
 from needlepoint.encoders.convenience import EncodesImages, EncodesTexts
 from needlepoint.encoders.preprocess import Preprocess
+from needlepoint.encoders.runtime import onnxruntime
 from needlepoint.encoders.text import CANONICAL
 from needlepoint.errors import ModelUnavailable, UsageError
 from needlepoint.parts import EncoderCard, ImageFeatures, SpaceCard, TextFeatures
@@ -92,16 +93,13 @@ class OnnxImages(EncodesImages):
         return ImageFeatures(told["vector"], tokens=told.get("tokens"), grid=self._grid)
 
     def _session(self, path: Path) -> Any:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
+        ort = onnxruntime()
+        options = ort.SessionOptions()
         options.log_severity_level = 3
         if self._threads is not None:
             options.intra_op_num_threads = self._threads
         try:
-            return onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
+            return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions have no public base
             raise ModelUnavailable(f"{path} does not load: {str(error)[:200]}") from error
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from needlepoint.encoders.runtime import onnxruntime
 from needlepoint.parts import Floats
 from needlepoint.picture import Pixels
 
@@ -26,8 +27,7 @@ def load_session(name: str, threads: int) -> Any:
     The memory pattern is off, since it is remembered for every shape a picture may have. The arena
     stays on: input shapes are bounded, and without it a pass takes a third longer.
     """
-    import onnxruntime as ort
-
+    ort = onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
