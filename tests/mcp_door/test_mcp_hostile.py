@@ -234,7 +234,7 @@ def test_names_and_origins_are_checked(url: str) -> None:
 
 
 def test_a_token_is_asked_for(world: World) -> None:
-    token = "correct horse battery staple"
+    token = "correct-horse-battery-staple"
     with serving(world.library, "--token", token) as url:
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": token}):
             answer = httpx2.post(url, json=json.loads(HELLO), headers=headers, timeout=SECONDS)
@@ -249,8 +249,8 @@ def test_it_does_not_start_unsafe(
 ) -> None:
     at = ("mcp", "--library", str(world.library), "--http")
     for options, code, word in (
-        ((*at, "--host", "0.0.0.0"), 2, "--token"),
-        ((*at, "--token", "short"), 2, "16 characters"),
+        ((*at, "--host", "0.0.0.0"), 2, "NEEDLEPOINT_TOKEN"),
+        ((*at, "--token", "short"), 2, "16 visible characters"),
         ((*at, "--host", "203.0.113.1", "--token", "x" * 16), 2, "cannot listen"),
         (("mcp", "--library", str(tmp_path / "none")), 3, "no library"),
     ):

@@ -16,6 +16,7 @@ from mcp_types import Root
 
 from needlepoint.errors import UsageError
 from needlepoint.library import Library
+from needlepoint.library.guests import Pictures
 from needlepoint.query import Part, Query
 
 DEPTH = 10_000
@@ -37,29 +38,16 @@ def question(view: Library, query: str, negative: str | None = None) -> Query:
         pushing = Query.parse(negative, files=False).parts
         parts += [replace(part, weight=-abs(part.weight)) for part in pushing]
         text = ""
-    return Query(tuple(_held(view, part) for part in parts), text)
+    return view.admit(Query(tuple(parts), text), Pictures())
 
 
-def _held(view: Library, part: Part) -> Part:
-    if part.kind != "picture":
-        return part
-    return replace(part, kind="item", value=str(item_at(view, part.value, "query")))
-
-
-def item_at(view: Library, path: str, name: str) -> int:
-    """The id of the picture at a path that the argument ``name`` gives.
+def item_at(view: Library, path: str) -> int:
+    """The id of the picture at a path.
 
     Raises:
         UsageError: the library holds none there; what else is there is not told.
     """
-    number = None if "\0" in path else view.at(path)
-    if number is None:
-        short = path if len(path) <= 200 else f"{path[:200]}…"
-        raise UsageError(
-            f"`{name}` names {short!r}, which is not a picture of this library. Give the path as "
-            "an answer does, or the id; pictures elsewhere and on the web cannot be asked with."
-        )
-    return number
+    return int(view.admit(Query((Part("picture", path),)), Pictures()).parts[0].value)
 
 
 def digest(*told: object) -> str:

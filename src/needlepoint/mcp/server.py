@@ -28,6 +28,8 @@ PATH = "/mcp"
 _READ_ONLY = ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
 )
+_LONGEST = 1_000
+"""Characters of an error, which may repeat what a client has sent."""
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 
@@ -59,9 +61,9 @@ class Server(MCPServer[dict[str, Any]]):
         except ToolError as error:
             cause = error.__cause__
             if isinstance(cause, ValidationError):
-                raise ToolError(_sentence(cause)) from None
+                raise ToolError(_sentence(cause)[:_LONGEST]) from None
             if isinstance(cause, NeedlepointError):
-                raise ToolError(str(cause)) from cause
+                raise ToolError(str(cause)[:_LONGEST]) from cause
             raise
 
 

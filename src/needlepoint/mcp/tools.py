@@ -146,7 +146,7 @@ class Tools:
         view = await self._view(roots)
         if (id is None) == (path is None):
             raise UsageError("one of `id` and `path` says which picture. Received: both or neither")
-        number = id if id is not None else await self._run(item_at, view, path or "", "path")
+        number = id if id is not None else await self._run(item_at, view, path or "")
         mark = digest("similar", number, box, where)
         first = place_of(cursor, mark)
         found = await self._run(
