@@ -16,6 +16,7 @@ from needlepoint.bench.interactive import read_talk_line
 from needlepoint.bench.metrics import paired_bootstrap
 from needlepoint.bench.protocol import Item, Protocol, Question
 from needlepoint.bench.results import Run, Skipped, find_run, load_run, write_table
+from needlepoint.bench.rules import RuleChat
 from needlepoint.bench.runner import Bench, Settings, fewer_pictures
 from needlepoint.bench.spec import read_spec
 from needlepoint.bench.suite import SUITES, chosen_lines, find_suite
@@ -327,7 +328,7 @@ def test_the_suites_name_methods_that_exist_and_no_line_twice(words, tmp_path):
     for suite in SUITES.values():
         for line in suite.lines:
             if suite.talks:
-                read_talk_line(line.method).dialogue(Helpers())
+                read_talk_line(line.method).dialogue(Helpers(chat=RuleChat()))
             else:
                 read_spec(line.method, truth)
         for protocol in (words, pictured(words)):

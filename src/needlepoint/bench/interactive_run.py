@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,11 @@ from needlepoint.bench.needle.truth import load_truth
 from needlepoint.bench.protocol import Item, Protocol
 from needlepoint.bench.provenance import data_digest, machine
 from needlepoint.bench.results import Skipped, run_path, write_text
-from needlepoint.bench.user import Scenes, SceneUser
-from needlepoint.errors import NeedlepointError, UsageError
+from needlepoint.bench.rules import RuleChat
+from needlepoint.bench.user import Manner, Scenes, SceneUser
+from needlepoint.errors import ModelUnavailable, NeedlepointError, UsageError
 from needlepoint.methods.card import describer_of
-from needlepoint.methods.dialogue import Helpers
+from needlepoint.methods.dialogue import Dialogue, Helpers
 from needlepoint.parts import Encoder
 
 CUTS = (1, 5, 10)
@@ -67,7 +68,7 @@ class Talks:
         used = spent[spent > 0]
         told["ms_a_round"] = round(1e3 * float(np.median(used)), 2)
         told["asked"] = round(sum(one.asked for one in self.held) / len(self.held), 2)
-        return told | {k: self.key[k] for k in ("recipe", "data", "seeds")} | self.machine
+        return told | {k: self.key[k] for k in ("chat", "recipe", "data", "seeds")} | self.machine
 
     def by_round(self) -> Iterator[dict[str, Any]]:
         """One line a round."""
@@ -196,15 +197,17 @@ class TalkBench:
                 line = read_talk_line(text)
                 if not targets:
                     raise UsageError("these scenes came without words; build a crowd")
-                key = self._key(name, truth.split, digest, line)
+                dialogue, chat = _made(line, self._helpers)
+                key = self._key(name, truth.split, digest, line) | {"chat": chat}
                 path = run_path(self._out, key)
                 if path.is_file() and not self._force:
                     yield load_talks(path)
                     continue
                 if line.recipe not in views:
                     files = [folder / one.file for one in truth.pictures]
-                    views[line.recipe] = self._view(line.recipe, files, digest)
-                held = self._hold(line, views[line.recipe], scenes, targets)
+                    captions = [one.caption for one in truth.pictures]
+                    views[line.recipe] = self._view(line.recipe, files, captions, digest)
+                held = self._hold(dialogue, line.manner, views[line.recipe], scenes, targets)
             except NeedlepointError as error:
                 address = self._encoder.card.address
                 yield Skipped(address, name, truth.split, text, str(error))
@@ -214,26 +217,32 @@ class TalkBench:
             yield talks
 
     def _hold(
-        self, line: TalkLine, view: ArrayView, scenes: Scenes, targets: Sequence[int]
+        self,
+        dialogue: Dialogue,
+        manner: Manner,
+        view: ArrayView,
+        scenes: Scenes,
+        targets: Sequence[int],
     ) -> tuple[Held, ...]:
-        dialogue = line.dialogue(self._helpers)
         with one_thread():
             return tuple(
                 converse(
                     dialogue,
                     view,
-                    SceneUser(scenes, target, line.manner, seed),
+                    SceneUser(scenes, target, manner, seed),
                     target=target,
                     pictures=len(scenes.pictures),
-                    rounds=line.manner.rounds,
-                    shown=line.manner.shown,
+                    rounds=manner.rounds,
+                    shown=manner.shown,
                     seed=seed,
                 )
                 for seed in self._settings.seeds
                 for target in targets
             )
 
-    def _view(self, recipe: str, files: Sequence[Path], data: str) -> ArrayView:
+    def _view(
+        self, recipe: str, files: Sequence[Path], captions: Sequence[str], data: str
+    ) -> ArrayView:
         """The gallery as vectors, which are kept: a conversation is short beside them."""
         facts = f"{self._encoder.card.fingerprint()} {recipe} {data} {__version__}"
         name = hashlib.sha256(facts.encode()).hexdigest()[:20]
@@ -244,11 +253,10 @@ class TalkBench:
             described = describe_gallery(self._encoder, describer_of(recipe), files, self._album)
             if path is not None:
                 save_described(described, path)
-        return ArrayView(self._encoder, described, files, self._album)
+        return ArrayView(self._encoder, described, files, self._album, captions=captions)
 
     def _key(self, name: str, split: str, digest: str, line: TalkLine) -> dict[str, Any]:
         """Everything a figure hangs on, but the machine."""
-        chat = self._helpers.chat
         return {
             "encoder": self._encoder.card.address,
             "fingerprint": self._encoder.card.fingerprint(),
@@ -258,11 +266,21 @@ class TalkBench:
             "method": line.text,
             "recipe": line.recipe,
             "user": asdict(line.manner),
-            "chat": "" if chat is None else chat.name,
             "seeds": list(self._settings.seeds),
             "targets": self._settings.targets,
             "version": __version__,
         }
+
+
+def _made(line: TalkLine, helpers: Helpers) -> tuple[Dialogue, str]:
+    """The method of a line, and the name of its chat model; by rule where it lacks one."""
+    try:
+        made = line.dialogue(helpers)
+        return made, "" if helpers.chat is None else helpers.chat.name
+    except ModelUnavailable:
+        if helpers.chat is not None:
+            raise
+        return line.dialogue(replace(helpers, chat=RuleChat())), RuleChat.name
 
 
 def _drawn(targets: Sequence[int], settings: TalkSettings) -> list[int]:

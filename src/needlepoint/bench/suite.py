@@ -137,6 +137,8 @@ INTERACTIVE = Suite(
         ),
         *(Line(f"feedback with marks={marks},noise=0.3") for marks in ("pictures", "pieces")),
         *(Line(f"feedback with marks={marks},less=yes") for marks in ("pictures", "pieces")),
+        Line("chatir"),
+        Line("plugir"),
     ),
     talks=True,
 )
