@@ -16,6 +16,7 @@ from needlepoint.errors import LibraryBusy, NeedlepointError, UsageError
 from needlepoint.library.browse import below, shown
 from needlepoint.library.core import Library
 from needlepoint.library.indexing import IndexReport, Progress
+from needlepoint.methods.card import find_method
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 WAITING = 16
@@ -121,12 +122,15 @@ class Jobs:
 
         Raises:
             SourceRefused: a source lies elsewhere.
-            UsageError: a source does not exist, there is none, or the model is neither one of
-                the library's nor one that needlepoint knows by name.
+            UsageError: a source does not exist, there is none, the model is neither one of the
+                library's nor one that needlepoint knows by name, or the method is unknown or
+                would open files.
             TooManyJobs: others wait already.
         """
         if model is not None:
             self._check(model)
+        if method is not None:
+            _check_method(method)
         given = self._allowed(sources)
         with self._changed:
             if self._closing:
@@ -317,3 +321,14 @@ def _told(report: IndexReport) -> dict[str, Any]:
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _check_method(method: str) -> None:
+    """As for models: an option that names a file is for the command line."""
+    name, _, options = method.partition(":")
+    find_method(name)
+    if any(":" in value for value in options.split("=")[1:]) or "/" in options or "\\" in options:
+        raise UsageError(
+            f"`method` is {method!r}, of which an option names a file. Index so from the command "
+            "line: needlepoint index --method"
+        )

@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.requests import ClientDisconnect
 
 from needlepoint.library import Library
 from needlepoint.server import problems
@@ -54,6 +55,7 @@ def create_app(library: Library, serving: Serving | None = None) -> FastAPI:
     app.state.shared = shared
     problems.install(app)
     app.add_exception_handler(ClientGone, _to_nobody)
+    app.add_exception_handler(ClientDisconnect, _to_nobody)
     app.add_middleware(Doorman, serving=serving)
     app.add_middleware(Bounds, serving=serving)
     app.add_middleware(Armour)

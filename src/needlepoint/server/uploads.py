@@ -20,6 +20,8 @@ from needlepoint.regions.question import QUESTION_SIDE
 from needlepoint.server.problems import Problem
 from needlepoint.server.settings import Serving
 
+LONGEST = 30_000
+"""Pixels on a side of what may be sent; more is claimed at no cost, and read at much."""
 FIELD = "picture"
 """Name of the part of a form that holds the picture."""
 
@@ -46,6 +48,7 @@ class Uploads:
             max_pixels=serving.upload_pixels,
             max_bytes=serving.upload_bytes,
             max_seconds=serving.upload_seconds,
+            max_side=LONGEST,
         )
         self._most, self._most_bytes = serving.uploads_kept, serving.uploads_bytes
         self._kept: OrderedDict[str, Upload] = OrderedDict()
