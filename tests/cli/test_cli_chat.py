@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from fake_library import Ran
 
+from chat_stand_in import Answer, serving
 from needlepoint.library import Library
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples" / "pictures"
@@ -165,3 +166,57 @@ def test_ctrl_c_is_130(person: Person) -> None:
     person.until("> ")
     os.killpg(person.ran.pid, signal.SIGINT)
     assert person.ran.wait(60) == 130
+
+
+def test_a_model_asks_through_a_pipe(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openai")
+    with serving([Answer("Is it grey?"), Answer("Where is it?")]) as server:
+        args = ("--method", "chatir", "--chat", f"openai:{server.url}#toy", "-k", "2")
+        ran, told = talk("a cat", "yes - very", "+ @2", args=(*args, "--chat-price", "1,2"))
+        assert ran.code == 0
+        assert [turn["question"] for turn in told] == ["Is it grey?", *["Where is it?"] * 2]
+        assert told[1]["understood"] == "a cat, Is it grey? yes - very"
+        assert told[2]["more"] == [{"id": 2, "box": None}]
+        assert f"openai:{server.url}#toy: 2 calls, 1 from the cache, 20 + 6 tokens" in ran.err
+        assert "cost 0.0000" in ran.err
+        monkeypatch.setenv("NEEDLEPOINT_CHAT", f"openai:{server.url}#toy")
+        again, _ = talk("a cat", args=("--method", "chatir"))
+        assert "0 calls, 1 from the cache" in again.err
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (("--method", "chatir"), 4, "--chat openai:BASE_URL#MODEL"),
+        (("--method", "genir"), 4, "--generator"),
+        (("--chat", "gpt-4"), 2, "openai:BASE_URL#MODEL"),
+        (("--chat-seconds", "never"), 2, "--chat-seconds must be"),
+        (("--chat-price", "1"), 2, "--chat-price must be"),
+        (("--chat-pictures",), 2, "set `chat` too"),
+    ],
+)
+def test_models_that_are_not_there(
+    talk: Talk, args: tuple[str, ...], code: int, message: str
+) -> None:
+    ran, told = talk("a cat", args=args)
+    assert (ran.code, told) == (code, [])
+    assert message in ran.err
+
+
+def test_doctor_tells_of_the_chat_model(needlepoint: Callable[..., Ran], folder: Path) -> None:
+    pytest.importorskip("openai")
+
+    def told() -> dict[str, Any]:
+        checks = json.loads(needlepoint("--library", str(folder), "doctor", "--json").out)
+        return next(check for check in checks if check["name"] == "chat model")
+
+    assert told()["state"] == "ok"
+    with serving([Answer("hi")]) as server:
+        for model, state, word in (("toy", "ok", "answers"), ("other", "optional", "but toy")):
+            Path("needlepoint.toml").write_text(f'chat = "openai:{server.url}#{model}"')
+            check = told()
+            assert check["state"] == state
+            assert word in check["told"]
+    check = told()
+    assert check["state"] == "optional"
+    assert "cannot be reached" in check["told"]

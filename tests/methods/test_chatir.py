@@ -123,3 +123,11 @@ def test_without_a_model_the_method_says_what_to_give() -> None:
         for options in ("rounds=0", "rounds=x", "questions=some", "turns=3"):
             with pytest.raises(UsageError):
                 dialogue(options, Helpers(chat(server)))
+
+
+def test_a_question_stands_while_the_user_only_marks() -> None:
+    with serving([Answer("Is it big?")]) as server:
+        method = dialogue("", Helpers(chat(server)))
+        turns = [Turn("a dog"), Turn("", "Is it big?", more=(Mark(3),))]
+        assert method.ask(turns, Gallery()) == "Is it big?"
+        assert method.ask([*turns, Turn("yes", "Is it big?")], Gallery()) == ""

@@ -70,7 +70,7 @@ class ChatIR:
             question = question_of(
                 self._chat.reply(prompt("chatir_question", dialogue=dialogue), most=60)
             )
-        return "" if any(same(question, turn.asked) for turn in turns if turn.asked) else question
+        return "" if any(same(question, asked) for asked, _ in rounds) else question
 
     def _ahead(self, caption: str, place: int) -> str:
         """One of the questions that were written with nothing known but the first words."""

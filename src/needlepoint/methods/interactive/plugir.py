@@ -77,7 +77,7 @@ class PlugIR:
         ids, _ = view.search([probe], many)
         vectors = view.wholes(ids.tolist(), probe.space)
         known = self._candidates.captions(ids, vectors, view)
-        asked = [turn.asked for turn in turns if turn.asked]
+        asked = [question for question, _ in rounds if question]
         for _ in range(TRIES if known else 0):
             questions = [q for q in self._questions(known, rounds, asked) if self._open(caption, q)]
             if questions:
