@@ -1,15 +1,20 @@
-"""Work on large arrays shared out among the cores this process may use."""
+"""Work on large arrays shared out among the cores this process may use, or kept to one."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 from threadpoolctl import ThreadpoolController
 
 _WORKERS = 4  # more do not read memory any faster
+_guard = threading.Lock()
+_inside = 0
+_limit = contextlib.ExitStack()
 
 
 def share_out(work: Callable[[int, int], None], shares: int) -> None:
@@ -21,10 +26,30 @@ def share_out(work: Callable[[int, int], None], shares: int) -> None:
     if workers < 2:
         work(0, 1)
         return
-    # threads of the matrix library's own would wait for these
-    with _matrices().limit(limits=1), ThreadPoolExecutor(workers) as pool:
+    with one_core(), ThreadPoolExecutor(workers) as pool:
         for done in [pool.submit(work, first, workers) for first in range(workers)]:
             done.result()
+
+
+@contextlib.contextmanager
+def one_core() -> Iterator[None]:
+    """Keep the matrix library to the core that calls it, until the last who wants that leaves.
+
+    This holds for the whole process. A product that is shared out waits for the core that is busy
+    with something else, and is not the same to the last bit for every number of cores.
+    """
+    global _inside
+    with _guard:
+        if not _inside:
+            _limit.enter_context(_matrices().limit(limits=1))
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _guard:
+            _inside -= 1
+            if not _inside:
+                _limit.close()
 
 
 @cache
