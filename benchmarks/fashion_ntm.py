@@ -41,8 +41,6 @@ from needlepoint.train.memory import (
     write_memory_card,
 )
 
-SEEDS = (0, 1, 2)
-
 
 class Turns(nn.Module):
     """A perceptron on the last turn, or on the mean of the turns so far; no memory."""
@@ -100,7 +98,7 @@ def compare(
     shape: CascadeShape,
     plan: dict[str, Any],
     out: Path,
-    seeds: tuple[int, ...],
+    seeds: range,
 ) -> list[dict[str, Any]]:
     """Train each model with each seed and score it after the last turn of unseen conversations."""
     rows = []
@@ -167,13 +165,14 @@ def main() -> None:
 
 @main.command()
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--steps", default=250, show_default=True)
-def edits(out: Path, steps: int) -> None:
+@click.option("--steps", default=200, show_default=True)
+@click.option("--seeds", default=3, show_default=True)
+def edits(out: Path, steps: int, seeds: int) -> None:
     """Conversations made of attributes."""
     data = attribute_edits(2000, pictures=300, dim=32)
     shape = CascadeShape(32, 32, stages=2, slots=16, slot=32, hidden=64)
     plan = {"steps": steps, "rate": 3e-3, "warm_up": 20, "decay": 0.01, "save_every": 1000}
-    rows = compare("attribute edits", data, None, shape, plan, out, SEEDS)
+    rows = compare("attribute edits", data, None, shape, plan, out, range(seeds))
     click.echo(write_rows("fashion-ntm-edits", rows))
 
 
@@ -185,8 +184,16 @@ def edits(out: Path, steps: int) -> None:
 @click.option("--cache", required=True, type=click.Path(path_type=Path))
 @click.option("--count", default=1500, show_default=True, help="Pictures of each set, at most.")
 @click.option("--steps", default=300, show_default=True)
+@click.option("--seeds", default=2, show_default=True)
 def scenes(
-    out: Path, learnt: Path, asked: Path, address: str, cache: Path, count: int, steps: int
+    out: Path,
+    learnt: Path,
+    asked: Path,
+    address: str,
+    cache: Path,
+    count: int,
+    steps: int,
+    seeds: int,
 ) -> None:
     """What the simulated user says and marks on generated scenes."""
     kept = []
@@ -200,7 +207,7 @@ def scenes(
     words = train.features.shape[3] - train.gallery.shape[1]
     shape = CascadeShape(train.gallery.shape[1], words, stages=2, slots=32, slot=64, hidden=128)
     plan = {"steps": steps, "rate": 1e-3, "warm_up": 30, "decay": 0.05, "save_every": 1000}
-    rows = compare(asked.name, train, test, shape, plan, out, SEEDS[:2])
+    rows = compare(asked.name, train, test, shape, plan, out, range(seeds))
     plain = last_turn_figures(MeanVector(shape), test, np.arange(len(test.targets)), 2)
     rows.append({"data": asked.name, "model": "mean vector, nothing learnt", "seed": 0, **plain})
     click.echo(str(rows[-1]))

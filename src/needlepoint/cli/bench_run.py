@@ -91,8 +91,9 @@ def run(
     import fnmatch
     import functools
 
+    from needlepoint.bench.by_round import rounds_of
     from needlepoint.bench.data import default_models, read_data
-    from needlepoint.bench.results import Skipped, load_row, run_files, write_text
+    from needlepoint.bench.results import Run, Skipped, load_row, run_files, write_text
     from needlepoint.bench.results import write_table as write_csv
     from needlepoint.bench.runner import Bench, Settings
     from needlepoint.bench.suite import chosen_lines, find_suite
@@ -138,10 +139,13 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
     write_csv(rows, out / "summary.csv")
     write_text(out / "summary.json", dumps(rows, indent=1) + "\n")
+    talks = [one.row() for one in rounds_of(one for one in done if isinstance(one, Run))]
+    if talks:
+        write_csv(talks, out / "rounds.csv")
     if as_json:
-        output.write_json([one.row() for one in done])
+        output.write_json([one.row() for one in done] + talks)
     else:
-        output.write(output.raw(table(done)))
+        output.write(output.raw(table(done) + _by_round(talks)))
     door.talk.note(f"rows in {out / 'summary.csv'}; see `needlepoint bench report`")
     return EXIT_PARTIAL if any(getattr(one, "failed", False) for one in done) else EXIT_HITS
 
@@ -241,6 +245,17 @@ def _cells(run: Run) -> tuple[str, ...]:
         f"{cost[paced]:.0f}" if paced in cost else "-",
         f"{cost['score_ms']:.2f}",
     )
+
+
+def _by_round(rows: Sequence[dict[str, Any]]) -> str:
+    """Recorded dialogues as conversations: BRI, and hits round by round."""
+    text = []
+    for row in rows:
+        hits = [value for name, value in row.items() if name.startswith("Hits@10_")]
+        shares = " ".join(f"{100 * share:.1f}" for share in hits)
+        name = f"{row['protocol']} {row['split']} · {row['encoder']} · {row['method']}"
+        text.append(f"{name}: BRI {row['BRI']:.3f}, Hits@10 by round {shares}\n")
+    return "".join(text)
 
 
 def _short(one: Run | Skipped) -> str:
