@@ -1,4 +1,4 @@
-"""The server of one library: what it is called, how its errors read, how it is reached."""
+"""The server of one library: what it is called and how it is reached."""
 
 from __future__ import annotations
 
@@ -6,65 +6,25 @@ import hmac
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.resources import files
-from reprlib import Repr
-from typing import Any
 
 import anyio
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
-from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
-from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
-from pydantic import AnyHttpUrl, ValidationError
+from mcp_types import ToolAnnotations
+from pydantic import AnyHttpUrl
 
 from needlepoint import __version__
-from needlepoint.errors import EXIT_INTERRUPTED, NeedlepointError, UsageError, nearest
+from needlepoint.errors import EXIT_INTERRUPTED, UsageError
 from needlepoint.library import Library
+from needlepoint.mcp.base import Server
 from needlepoint.mcp.tools import Tools
 
 PATH = "/mcp"
 _READ_ONLY = ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
 )
-_LONGEST = 1_000
-"""Characters of an error, which may repeat what a client has sent."""
-_SHORT = Repr()
-_SHORT.maxstring = _SHORT.maxother = 80
-
-
-class Server(MCPServer[dict[str, Any]]):
-    """The SDK's server, with errors told as everywhere in this house."""
-
-    async def call_tool(
-        self,
-        name: str,
-        arguments: dict[str, Any],
-        context: Context[dict[str, Any], Any] | None = None,
-    ) -> CallToolResult | InputRequiredResult:
-        """Call a tool; what a caller can mend is one sentence that says how.
-
-        Raises:
-            ToolError: with that sentence.
-        """
-        known = self._tool_input_schema(name)
-        if known is None:
-            names = [tool.name for tool in await self.list_tools()]
-            close = nearest(name[:80], names) or "."
-            raise ToolError(
-                f"no tool is called {_SHORT.repr(name)}{close} Tools: {', '.join(names)}."
-            )
-        _check_names(arguments, known["properties"])
-        try:
-            return await super().call_tool(name, arguments, context)
-        except ToolError as error:
-            cause = error.__cause__
-            if isinstance(cause, ValidationError):
-                raise ToolError(_sentence(cause)[:_LONGEST]) from None
-            if isinstance(cause, NeedlepointError):
-                raise ToolError(str(cause)[:_LONGEST]) from cause
-            raise
 
 
 def create_server(library: Library, *, roots: bool = True, token: str | None = None) -> Server:
@@ -75,7 +35,7 @@ def create_server(library: Library, *, roots: bool = True, token: str | None = N
         roots: show a client that names folders (roots) only the pictures below them.
         token: what every request over HTTP must bring; None for no token.
     """
-    tools = Tools(library, roots=roots)
+    tools = Tools(library)
     server = Server(
         "needlepoint",
         title="needlepoint: search in pictures",
@@ -87,6 +47,7 @@ def create_server(library: Library, *, roots: bool = True, token: str | None = N
         token_verifier=None if token is None else _OneToken(token),
         subscriptions=False,
     )
+    server.honours_roots = roots
     for title, tool, again in (
         ("Search in the pictures", tools.search_images, True),
         ("Find similar pictures", tools.similar_images, True),
@@ -156,23 +117,3 @@ class _OneToken:
         if not hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self._token):
             return None
         return AccessToken(token=token, client_id="needlepoint", scopes=[])
-
-
-def _check_names(arguments: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    for name in arguments:
-        if name not in known:
-            close = nearest(name[:80], known) or "."
-            raise ToolError(
-                f"no argument is called {_SHORT.repr(name)}{close} "
-                f"Arguments: {', '.join(known) or 'none'}."
-            )
-
-
-def _sentence(error: ValidationError) -> str:
-    """What pydantic found, as sentences that name argument, problem and value."""
-    found = {}
-    for one in error.errors(include_url=False):
-        place = [str(part) for part in one["loc"] if isinstance(part, int) or part.islower()]
-        problem = one["msg"][:1].lower() + one["msg"][1:]
-        found[".".join(place)] = f"{problem}. Received: {_SHORT.repr(one['input'])}"
-    return "; ".join(f"`{place}`: {told}" for place, told in found.items())

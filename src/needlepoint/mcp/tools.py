@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 from collections.abc import Callable
-from typing import Annotated, ParamSpec, TypeVar
+from typing import Annotated, ParamSpec, TypeVar, cast
 
 import anyio
 import anyio.to_thread
@@ -37,6 +37,7 @@ from needlepoint.mcp.asking import (
     place_of,
     question,
 )
+from needlepoint.mcp.base import Server
 from needlepoint.mcp.sessions import MOST_SESSIONS, MOST_TURNS, Session, Sessions
 from needlepoint.mcp.shapes import (
     MOST,
@@ -81,22 +82,21 @@ _ROOTS = "roots"  # key of what the client is asked for before a resource is rea
 
 
 def client_roots(ctx: Context) -> ListRoots | None:
-    """Ask a client for its folders if it says that it has some."""
+    """Ask a client for its folders, if it says that it has some and the server honours them."""
     offered = ctx.client_capabilities
-    return None if offered is None or offered.roots is None else ListRoots()
+    if not cast(Server, ctx.mcp_server).honours_roots or offered is None:
+        return None
+    return None if offered.roots is None else ListRoots()
 
 
 Roots = Annotated[ListRootsResult | None, Resolve(client_roots)]
 
 
 class Tools:
-    """The tools of one server.
+    """The tools of one server."""
 
-    ``roots`` tells whether a client that names folders is shown only what lies below them.
-    """
-
-    def __init__(self, library: Library, *, roots: bool) -> None:
-        self._library, self._honoured = library, roots
+    def __init__(self, library: Library) -> None:
+        self._library = library
         self._sessions = Sessions()
         self._turns = anyio.CapacityLimiter(_AT_ONCE)
 
@@ -184,14 +184,14 @@ class Tools:
         if session is None:
             if undo:
                 raise UsageError("`undo` needs the `session` whose last turn is taken back")
-            held = Session(view.converse(k=k or 10, where=where), self._folders(roots))
+            held = Session(view.converse(k=k or 10, where=where), _folders(roots))
         elif k is not None or where is not None:
             raise UsageError(
                 "`k` and `where` hold for a whole conversation and are given when it begins. "
                 "Leave them out, or leave out `session` to begin anew."
             )
         else:
-            held = self._sessions.find(session, self._folders(roots))
+            held = self._sessions.find(session, _folders(roots))
         async with held.turn:
             if undo:
                 if said.strip() or more or less:
@@ -254,7 +254,7 @@ class Tools:
             ResourceError: its file cannot be read.
         """
         roots = None
-        if self._honoured and client_roots(ctx) is not None:
+        if client_roots(ctx) is not None:
             roots = await _ask_roots(ctx)
             if roots is None:
                 return InputRequiredResult(input_requests={_ROOTS: ListRootsRequest()})
@@ -279,18 +279,13 @@ class Tools:
             functools.partial(work, *args, **kwargs), limiter=self._turns
         )
 
-    def _folders(self, roots: ListRootsResult | None) -> tuple[str, ...] | None:
-        if roots is None or not self._honoured:
-            return None
-        return tuple(sorted(folders_of(roots.roots)))
-
     async def _view(self, roots: ListRootsResult | None) -> Library:
         """What of the library the client may see.
 
         Raises:
             UsageError: nothing at all.
         """
-        folders = self._folders(roots)
+        folders = _folders(roots)
         if folders is None:
             return self._library
         view = self._library.within(folders)
@@ -342,6 +337,10 @@ async def _ask_roots(ctx: Context) -> ListRootsResult | None:
         metadata=ServerMessageMetadata(related_request_id=ctx.request_id),
     )
     return told
+
+
+def _folders(roots: ListRootsResult | None) -> tuple[str, ...] | None:
+    return None if roots is None else tuple(sorted(folders_of(roots.roots)))
 
 
 def _upto(first: int, k: int) -> int:
