@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from server_kit import NAMES, SAMPLES, Ask
 
 from needlepoint.library import Library
 from needlepoint.server.app import create_app
 from needlepoint.server.settings import Serving
-
-SAMPLES = Path(__file__).resolve().parents[2] / "samples" / "pictures"
-NAMES = (
-    *("photo-cat", "photo-coffee", "photo-rocket", "photo-astronaut", "photo-dogs", "photo-wine"),
-    *("desk-00", "desk-01", "kitchen-04", "toys-08", "yard-00", "yard-01"),
-)
-
-Ask = Callable[..., TestClient]
 
 
 @pytest.fixture(scope="session")

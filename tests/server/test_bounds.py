@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import anyio
 import pytest
 from fastapi.testclient import TestClient
+from server_kit import Ask
 from starlette.exceptions import HTTPException
 
 from needlepoint.server.bounds import ADDRESS_BYTES, BODY_BYTES, HEADER_BYTES, _Body
-
-Ask = Callable[..., TestClient]
 
 
 def test_long_addresses_are_refused(client: TestClient) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ from openai import BadRequestError, NotFoundError, OpenAI
 from needlepoint.encoders.address import open_encoder
 from needlepoint.intake.decode import decode
 from needlepoint.library import Library
-
-Ask = Callable[..., TestClient]
 
 
 def data_url(path: Path) -> str:

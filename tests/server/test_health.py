@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
+from server_kit import Ask
 
 from needlepoint.library import Library
 from needlepoint.where import FIELDS
 
-Ask = Callable[..., TestClient]
 LONG = 30.0
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from server_kit import SAMPLES, Ask
 
-from conftest import SAMPLES, Ask
 from needlepoint.library import Library
 from needlepoint.library.jobs import Jobs
 from needlepoint.server.routes import jobs as route

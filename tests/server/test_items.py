@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
+from server_kit import NAMES, Ask
 
-from conftest import NAMES, Ask
 from needlepoint.library import Library
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from server_kit import NAMES, SAMPLES, Ask
 
-from conftest import NAMES, SAMPLES, Ask
 from needlepoint.library import Library, layout
 from needlepoint.search.projection import project
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from server_kit import Ask
 
-from conftest import Ask
 from needlepoint.library import Library
 from needlepoint.library import saved as module
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from server_kit import Ask
 
 from needlepoint.library import Library
 from needlepoint.server import rankings
-
-Ask = Callable[..., TestClient]
 
 
 def found(client: TestClient, **asked: Any) -> dict[str, Any]:

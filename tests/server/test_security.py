@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from fastapi.testclient import TestClient
+from server_kit import Ask
 
 from needlepoint.server.armour import HEADERS
 from needlepoint.server.security import host_name
 
-Ask = Callable[..., TestClient]
 TOKEN = "a-token-of-some-length"
 
 

@@ -6,14 +6,12 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
-
-Ask = Callable[..., TestClient]
+from server_kit import Ask
 
 
 @pytest.fixture(scope="session")
