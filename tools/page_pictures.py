@@ -301,9 +301,9 @@ SHOTS = {
     "places": Shot(places),
     "compare": Shot(compare),
     "conversation": Shot(conversation),
-    "indexing": Shot(indexing),
     "narrow": Shot(search, 390, 844),
     "dark": Shot(places, dark=True),
+    "indexing": Shot(indexing),
 }
 
 
@@ -337,7 +337,7 @@ def main(views: tuple[str, ...], chromium: str) -> None:
     """Photograph the views, or all of them."""
     from playwright.sync_api import sync_playwright
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="needlepoint-") as folder:
         library = make_library(Path(folder))
         with serving(library) as base, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

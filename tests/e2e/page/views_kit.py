@@ -73,10 +73,11 @@ class Views:
         left, top, width, height = (where[key] for key in ("x", "y", "width", "height"))
         drag(self.page, [(left + x * width, top + y * height) for x, y in points])
 
-    def looks(self, what: Locator | None = None) -> np.ndarray:
-        """What an element (or the first canvas) looks like at rest, uint8 ``[H, W, 3]``."""
+    def looks(self, what: Locator | None = None, *, rest: bool = True) -> np.ndarray:
+        """What an element (or the first canvas) looks like, uint8 ``[H, W, 3]``; by default once at rest."""
         from page_pictures import settle
 
-        settle(self.page)
+        if rest:
+            settle(self.page)
         shot = (what or self.page.locator(".map-canvas").first).screenshot()
         return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"))

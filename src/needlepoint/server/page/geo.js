@@ -284,7 +284,7 @@ class GeoView {
       b: () => this.tools.pick("box") ?? this.frame.begin(),
       v: () => this.tools.pick("move"),
       Escape: () => this.picked.clear(),
-    }[event.key];
+    }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!run) return;
     run();
     event.preventDefault();

@@ -14,6 +14,10 @@ const HELP = [
     ["← →", "Previous, next"], ["b", "Draw a box; arrows move it, Shift sizes it, Enter searches"], ["h", "Heat map"],
     ["+ − 0", "Zoom in, out, fit; the wheel zooms, the middle button moves"], ["m l", "More, less like this or the box"], ["Esc", "Close"],
   ]],
+  ["Maps and comparison", [
+    ["↑ ↓ ← →", "Move"], ["+ − 0", "Zoom in, out, show all"], ["Enter", "Open the picture in the middle of the map"],
+    ["L", "Draw around pictures"], ["B", "A box; arrows move it, Shift sizes it, Enter picks"], ["V", "Move the map"], ["Esc", "Forget what is picked"],
+  ]],
   ["Everywhere", [
     ["f", "Filters"], ["s", "Saved searches"], ["p", "Copy paths of the selected"], ["e", "Export"], ["c", "Compare the selected"],
     ["g g", "Pictures"], ["g m", "Map of likeness"], ["g p", "Places"], ["g c", "Compare"], ["g t", "Conversation"], ["g i", "Indexing"],

@@ -340,7 +340,7 @@ class MapView {
       l: () => this.tools.pick("lasso"),
       v: () => this.tools.pick("move"),
       Escape: () => this.picked.clear(),
-    }[event.key];
+    }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!run) return;
     run();
     event.preventDefault();
