@@ -20,8 +20,9 @@ HEAVY = (
     "encoders.vit",
     "encoders.torch",
     "encoders.towers",
+    "adapters.",
 )
-"""Modules that import torch."""
+"""Modules that import torch or another package that may be absent."""
 
 
 def modules() -> list[str]:
