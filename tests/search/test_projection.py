@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from needlepoint.errors import UsageError
 from needlepoint.search import projection
@@ -98,3 +99,13 @@ def test_what_is_no_table_of_numbers_is_refused() -> None:
     for bad in (np.nan, np.inf):
         with pytest.raises(UsageError, match="row 1"):
             project(np.array([[0, 1], [bad, 0]], np.float32))
+
+
+def test_places_do_not_depend_on_the_number_of_cores() -> None:
+    rows = np.random.default_rng(0).standard_normal((400, 96)).astype(np.float32)
+    maps = []
+    for number in (1, 2, 4):
+        with threadpool_limits(number, user_api="blas"):
+            maps.append(project(rows))
+    np.testing.assert_array_equal(maps[0], maps[1])
+    np.testing.assert_array_equal(maps[0], maps[2])

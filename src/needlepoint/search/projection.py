@@ -19,7 +19,7 @@ from needlepoint.parts import Floats
 
 LANDMARKS = 1500
 DIMS = 64
-"""Principal components kept; distances are taken among these."""
+"""Principal components among which those that are no landmarks are compared with them."""
 
 _PERPLEXITY = 30.0
 _ROUNDS = 500
@@ -55,12 +55,13 @@ def project(vectors: Floats, *, progress: Progress | None = None) -> Floats:
     first, inverse = _distinct(vectors)
     if len(first) < 2:
         return np.full((len(vectors), 2), 0.5, np.float32)
+    chosen = _landmarks(len(first))
+    laid = _tsne(vectors[first[chosen]], lambda share: tell(0.8 * share))
+    if len(chosen) == len(first):
+        return _fit(laid)[inverse]
     small = _components(vectors, first)
-    tell(0.05)
-    chosen = _landmarks(len(small))
-    marks = small[chosen]
-    laid = _tsne(marks, lambda share: tell(0.05 + 0.75 * share))
-    places = _place(small, marks, laid, chosen, lambda share: tell(0.8 + 0.2 * share))
+    tell(0.85)
+    places = _place(small, chosen, laid, lambda share: tell(0.85 + 0.15 * share))
     return _fit(places)[inverse]
 
 
@@ -80,7 +81,7 @@ def _distinct(vectors: Floats) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.in
 
 
 def _components(vectors: Floats, rows: npt.NDArray[np.int64]) -> Floats:
-    """The rows along their principal components, float32 ``[n, d]``; the first is the widest."""
+    """The rows along their principal components, float32 ``[n, d]``, the widest first."""
     mean = np.zeros(vectors.shape[1], np.float64)
     spread = np.zeros((vectors.shape[1], vectors.shape[1]), np.float64)
     blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
@@ -91,9 +92,7 @@ def _components(vectors: Floats, rows: npt.NDArray[np.int64]) -> Floats:
     mean /= len(rows)
     spread = spread / len(rows) - np.outer(mean, mean)
     axes = np.linalg.eigh(spread)[1][:, ::-1][:, : min(DIMS, len(rows))]
-    # an axis may point either way: its largest number is made positive
-    largest = np.abs(axes).argmax(axis=0)
-    axes = (axes * np.sign(axes[largest, np.arange(axes.shape[1])])).astype(np.float32)
+    axes = axes.astype(np.float32)
     shift = mean.astype(np.float32) @ axes
     found: Floats = np.concatenate([vectors[block] @ axes - shift for block in blocks])
     return found
@@ -116,48 +115,71 @@ def _squared(left: Floats, right: Floats) -> Floats:
 
 
 def _tsne(points: Floats, tell: Progress) -> Floats:
-    """Places float32 ``[L, 2]`` of points ``[L, d]``."""
+    """Places float32 ``[L, 2]`` of points ``[L, D]``.
+
+    What differs in the last bit here ends elsewhere on the plane. Products of the matrix library
+    do, with the number of cores; those of ``einsum`` do not.
+    """
     count = len(points)
-    start = points[:, :2] if points.shape[1] > 1 else np.pad(points, ((0, 0), (0, 1)))
-    places = start / max(float(start[:, 0].std()), 1e-12) * np.float32(1e-4)
+    centred = points - points.mean(axis=0)
+    start = _widest(centred)
     if count < 4:
         return start
-    near = _affinities(_squared(points, points), min(_PERPLEXITY, (count - 1) / 3))
-    rate = max(count / _EXAGGERATION, 50.0)
+    square = np.einsum("ij,ij->i", centred, centred)
+    between = np.einsum("ik,jk->ij", centred, centred)
+    between = np.maximum(square[:, None] + square[None] - 2 * between, 0)
+    near = _affinities(between, min(_PERPLEXITY, (count - 1) / 3))
+    places = start / max(float(start[:, 0].std()), 1e-12) * np.float32(1e-4)
+    rate = np.float32(max(count / _EXAGGERATION, 50.0))
     speed, gains = np.zeros_like(places), np.ones_like(places)
-    table = np.empty_like(near)
     near *= np.float32(_EXAGGERATION)
     for turn in range(_ROUNDS):
         if turn == _EXAGGERATED:
             near /= np.float32(_EXAGGERATION)
         if turn % 10 == 0:
             tell(turn / _ROUNDS)
-        slope = _slope(places, near, table)
+        slope = _slope(places, near)
         same = np.sign(slope) == np.sign(speed)
         gains = np.maximum(np.where(same, gains * 0.8, gains + 0.2), 0.01)
-        speed *= 0.5 if turn < _EXAGGERATED else 0.8
+        speed *= np.float32(0.5 if turn < _EXAGGERATED else 0.8)
         speed -= rate * gains * slope
         places += speed
         places -= places.mean(axis=0)
-    return places.astype(np.float32)
+    return places
 
 
-def _slope(places: Floats, near: Floats, table: Floats) -> Floats:
-    """The gradient ``[L, 2]``; ``table`` float32 ``[L, L]`` is room to work in."""
-    square = np.einsum("ij,ij->i", places, places)
-    np.matmul(places, places.T, out=table)
-    table *= -2
-    table += (square + 1)[:, None]
-    table += square[None]
+def _widest(centred: Floats) -> Floats:
+    """Coordinates float32 ``[L, 2]`` along the two axes in which points spread most."""
+    spread = np.einsum("ij,ik->jk", centred, centred).astype(np.float64)
+    dim = len(spread)
+    axes = np.random.default_rng(0).standard_normal((dim, 2))
+    if dim == 1:
+        axes[:, 1] = 0
+    for _ in range(60):  # by then the plane stands nearly still; that it is one plane is enough
+        axes = np.einsum("ij,jk->ik", spread, axes)
+        axes[:, 0] /= max(float(np.sqrt((axes[:, 0] ** 2).sum())), 1e-12)
+        axes[:, 1] -= (axes[:, 0] * axes[:, 1]).sum() * axes[:, 0]
+        axes[:, 1] /= max(float(np.sqrt((axes[:, 1] ** 2).sum())), 1e-12)
+    found: Floats = np.einsum("ij,jk->ik", centred, axes.astype(np.float32))
+    return found
+
+
+def _slope(places: Floats, near: Floats) -> Floats:
+    """The gradient float32 ``[L, 2]``: sum of 4 (p - q) t (y_i - y_j) over j, with q = t / sum t."""
+    across, down = np.ascontiguousarray(places.T)
+    table = np.subtract.outer(across, across)
+    np.square(table, out=table)
+    table += np.subtract.outer(down, down) ** 2
+    table += 1
     np.reciprocal(table, out=table)  # Student's t of one degree of freedom
     np.fill_diagonal(table, 0)
-    total = np.float32(1 / max(float(table.sum(dtype=np.float64)), 1e-12))
-    # sum_j (p_ij - q_ij) t_ij (y_i - y_j), with q = t * total
     pull = near * table
+    total = np.float32(1 / max(float(table.sum(dtype=np.float64)), 1e-12))
     np.square(table, out=table)
     table *= total
     pull -= table
-    slope: Floats = 4 * (pull.sum(axis=1)[:, None] * places - pull @ places)
+    towards = np.stack([np.einsum("ij,j->i", pull, across), np.einsum("ij,j->i", pull, down)], 1)
+    slope: Floats = 4 * (pull.sum(axis=1)[:, None] * places - towards)
     return slope
 
 
@@ -184,18 +206,16 @@ def _affinities(square: Floats, perplexity: float) -> Floats:
     return both
 
 
-def _place(
-    points: Floats, marks: Floats, laid: Floats, chosen: npt.NDArray[np.int64], tell: Progress
-) -> Floats:
+def _place(points: Floats, chosen: npt.NDArray[np.int64], laid: Floats, tell: Progress) -> Floats:
     """Places float32 ``[n, 2]``: the landmarks' own, and for others the middle of those near."""
     places = np.empty((len(points), 2), np.float32)
-    if len(chosen) < len(points):
-        for start in range(0, len(points), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            square = _squared(points[block], marks)
-            near = np.argpartition(square, _NEAR, axis=1)[:, : _NEAR + 1]
-            places[block] = _middle(np.take_along_axis(square, near, axis=1), laid[near])
-            tell(start / len(points))
+    marks = points[chosen]
+    for start in range(0, len(points), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        square = _squared(points[block], marks)
+        near = np.argpartition(square, _NEAR, axis=1)[:, : _NEAR + 1]
+        places[block] = _middle(np.take_along_axis(square, near, axis=1), laid[near])
+        tell(start / len(points))
     places[chosen] = laid
     return places
 
