@@ -165,7 +165,10 @@ def _widest(centred: Floats) -> Floats:
 
 
 def _slope(places: Floats, near: Floats) -> Floats:
-    """The gradient float32 ``[L, 2]``: sum of 4 (p - q) t (y_i - y_j) over j, with q = t / sum t."""
+    """The gradient float32 ``[L, 2]``: over all j the sum of ``4 (p - q) t (y_i - y_j)``.
+
+    Here t falls with the distance on the plane, and q is its share of the whole.
+    """
     across, down = np.ascontiguousarray(places.T)
     table = np.subtract.outer(across, across)
     np.square(table, out=table)
