@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from needlepoint.errors import UsageError
-from needlepoint.train.contrastive import distillation, info_nce, relations, sigmoid_loss
+from needlepoint.train.contrastive import (
+    distillation,
+    info_nce,
+    relations,
+    sigmoid_loss,
+    smooth_recall,
+)
 
 pytestmark = pytest.mark.torch
 
@@ -141,3 +147,55 @@ def test_distillation_is_zero_for_the_same_direction_and_two_for_the_opposite():
     vectors = torch.tensor([[1.0, 2.0], [3.0, -1.0]])
     assert float(distillation(vectors * 3, vectors)) == pytest.approx(0, abs=1e-6)
     assert float(distillation(-vectors, vectors)) == pytest.approx(2)
+
+
+def slow_smooth_recall(images, texts, wrong, cuts, temperature):
+    def bend(x):
+        return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
+
+    score = (texts @ images.T).tolist()
+    count = len(score)
+    ranks = [
+        1
+        + sum(
+            bend((score[i][j] - score[i][i]) / temperature)
+            for j in range(count)
+            if wrong[j][i]  # picture j is wrong for text i
+        )
+        for i in range(count)
+    ]
+    parts = [1 - sum(bend(k - rank) for rank in ranks) / count for k in cuts]
+    return sum(parts) / len(parts)
+
+
+def test_smooth_recall_equals_the_formula_and_falls_when_ranks_rise():
+    rng = np.random.default_rng(4)
+    images, texts = (
+        torch.nn.functional.normalize(torch.from_numpy(rng.standard_normal((7, 5))), dim=1)
+        for _ in range(2)
+    )
+    wrong = ~torch.eye(7, dtype=torch.bool)
+    wrong[0, 3] = False  # text 3 is true of picture 0 as well
+    for cuts, temperature in (((1, 2, 4, 8, 16), 0.01), ((3,), 0.2)):
+        fast = smooth_recall(images, texts, wrong, cuts=cuts, temperature=temperature)
+        slow = slow_smooth_recall(images.numpy(), texts.numpy(), wrong.tolist(), cuts, temperature)
+        assert float(fast) == pytest.approx(slow, abs=1e-6)
+    best = float(smooth_recall(images, images, wrong))
+    # every rank is 1: one minus the mean of sigmoid(K - 1)
+    assert best == pytest.approx(np.mean([1 - 1 / (1 + math.exp(1 - k)) for k in (1, 2, 4, 8, 16)]))
+    assert best < float(smooth_recall(images, texts, wrong))
+
+
+def test_smooth_recall_learns():
+    rng = np.random.default_rng(0)
+    images = torch.nn.functional.normalize(torch.from_numpy(rng.standard_normal((8, 6))), dim=1)
+    texts = torch.from_numpy(rng.standard_normal((8, 6))).requires_grad_()
+    wrong = ~torch.eye(8, dtype=torch.bool)
+    losses = []
+    for _ in range(30):
+        unit = torch.nn.functional.normalize(texts, dim=1)
+        loss = smooth_recall(images, unit, wrong, temperature=0.1)
+        (grad,) = torch.autograd.grad(loss, texts)
+        texts = (texts - 4 * grad).detach().requires_grad_()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] - 0.1

@@ -44,7 +44,8 @@ def train() -> None:
 @click.option("--rate", default=1e-3, show_default=True, metavar="R", help="Peak learning rate.")
 @click.option("--warm-up", type=int, metavar="N", help="Steps; a tenth of all unless told.")
 @click.option("--decay", default=0.05, show_default=True, metavar="R", help="Weight decay.")
-@click.option("--loss", default="info-nce", show_default=True, metavar="info-nce|sigmoid")
+@click.option("--loss", default="info-nce", show_default=True,
+              metavar="info-nce|sigmoid|smooth-recall")  # fmt: skip
 @click.option("--anchors", default=1.0, show_default=True, metavar="R",
               help="Weight of bags of words as first goal of both towers; 0: none.")  # fmt: skip
 @click.option("--keep", default=0.15, show_default=True, metavar="R",

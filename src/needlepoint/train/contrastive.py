@@ -87,6 +87,34 @@ def sigmoid_loss(
     return cells.sum() / len(logits)
 
 
+def smooth_recall(
+    images: Tensor,
+    texts: Tensor,
+    wrong: Tensor,
+    *,
+    cuts: Sequence[int] = (1, 2, 4, 8, 16),
+    temperature: float = 0.01,
+) -> Tensor:
+    """One minus a smooth recall of texts' own pictures, a scalar (PlugIR's fine-tuned baseline).
+
+    A text's rank is smoothed to ``r_i = 1 + sum_j sigmoid((S_ij - S_ii) / temperature)`` over its
+    wrong pictures, and recall at K to the mean of ``sigmoid(K - r_i)``; the loss is the mean over
+    the cuts (Lee et al. 2024, arXiv 2406.03411, after Patel et al. 2022). Far from the goal its
+    gradient vanishes: it is for going on from a trained model.
+
+    Args:
+        images: float ``[N, D]``, unit length.
+        texts: float ``[N, D]``, unit length.
+        wrong: bool ``[N, N]``, see ``relations``; row i tells which pictures text i must outrank.
+        cuts: the Ks.
+        temperature: of the ranks.
+    """
+    scores = _logits(texts, images, texts.new_ones(()))
+    above = ((scores - scores.diagonal()[:, None]) / temperature).sigmoid()
+    ranks = 1 + (above * wrong.T).sum(1)
+    return torch.stack([1 - (k - ranks).sigmoid().mean() for k in cuts]).mean()
+
+
 def distillation(vectors: Tensor, teacher: Tensor) -> Tensor:
     """How far vectors point away from a teacher's, both ``[N, K]``: mean of one minus cosine."""
     return (1 - torch.nn.functional.cosine_similarity(vectors, teacher, dim=-1)).mean()

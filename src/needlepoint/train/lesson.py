@@ -12,7 +12,13 @@ import torch
 
 from needlepoint.errors import UsageError
 from needlepoint.train.anchors import Anchors
-from needlepoint.train.contrastive import distillation, info_nce, relations, sigmoid_loss
+from needlepoint.train.contrastive import (
+    distillation,
+    info_nce,
+    relations,
+    sigmoid_loss,
+    smooth_recall,
+)
 from needlepoint.train.dual import Dual, Shape, Tokens
 from needlepoint.train.feeds import Feed
 from needlepoint.train.loop import Plan
@@ -40,7 +46,7 @@ class Recipe:
         run: longest run of things of one name in a batch (hard negatives).
         keep: share (0 to 1) of patches that a step sees, and in the last ``last`` of the steps
             ``keep_last``: few patches teach quickly, many are what the model is used with.
-        loss: ``info-nce`` or ``sigmoid``.
+        loss: ``info-nce``, ``sigmoid``, or ``smooth-recall`` to go on from a trained model.
         anchors: weight at the start of the loss by which both towers aim at fixed vectors
             (``anchors.Anchors``); it falls to a tenth by the middle of the run. 0 for none.
         words: common words that are tokens and, with anchors, are learnt without pictures.
@@ -57,7 +63,7 @@ class Recipe:
     keep: float = 0.15
     keep_last: float = 0.5
     last: float = 0.15
-    loss: Literal["info-nce", "sigmoid"] = "info-nce"
+    loss: Literal["info-nce", "sigmoid", "smooth-recall"] = "info-nce"
     anchors: float = 1.0
     words: int = 5000
     limits: tuple[int, ...] = ()
@@ -72,8 +78,10 @@ class Recipe:
                 )
         if not 0 <= self.last <= 1:
             raise UsageError(f"last: must be 0 … 1, received {self.last}")
-        if self.loss not in ("info-nce", "sigmoid"):
-            raise UsageError(f"loss: must be info-nce or sigmoid, received {self.loss!r}")
+        if self.loss not in ("info-nce", "sigmoid", "smooth-recall"):
+            raise UsageError(
+                f"loss: must be info-nce, sigmoid or smooth-recall, received {self.loss!r}"
+            )
         if not 0 < self.held_out < 1:
             raise UsageError(f"held_out: must be between 0 and 1, received {self.held_out}")
 
@@ -126,6 +134,8 @@ class Lesson:
         if recipe.loss == "sigmoid":
             bias = model.clip.logit_bias
             loss = sigmoid_loss(images, own, model.scale, bias, right, wrong)
+        elif recipe.loss == "smooth-recall":
+            loss = smooth_recall(images, own, wrong)
         else:
             loss = info_nce(images, own, model.scale, right, wrong)
         if self._anchors is not None:
