@@ -74,7 +74,7 @@ class Shared:
             LibraryError: it cannot.
         """
         self._library.attend()
-        self._library.models()
+        self._library.shelf.roots()
 
     def warm(self) -> None:
         """Load what the first questions would wait for; an empty library has nothing."""
