@@ -47,15 +47,17 @@ class FencedStore(SqliteStore):
         values: list[Any] = []
         fences = []
         for areas in self._fences:
-            terms = ["0"]
+            terms: list[str] = []
             for root, raw in areas:
                 if not raw:
-                    terms.append("root = ?")
+                    terms.append("+root = ?")  # read in order of id; an index would not help
                     values.append(root)
                 else:
-                    terms.append("(root = ? AND (raw = ? OR substr(raw, 1, ?) = ?))")
-                    values += [root, raw, len(raw) + 1, raw + b"/"]
-            fences.append(f"({' OR '.join(terms)})")
+                    terms.append("(root = ? AND raw = ?)")
+                    # "0" comes after "/": all that begins with the folder and a slash
+                    terms.append("(root = ? AND raw >= ? AND raw < ?)")
+                    values += [root, raw, root, raw + b"/", raw + b"0"]
+            fences.append(f"({' OR '.join(terms) or '0'})")
         return " AND ".join(fences), values
 
     def _visible(self) -> tuple[str, list[Any]]:
