@@ -8,9 +8,9 @@ import json
 
 import numpy as np
 import pytest
-from chat_stand_in import BROKEN, BUSY, CUT, HANG, HTML, REFUSED, Answer, StandIn, serving
 from PIL import Image
 
+from chat_stand_in import BROKEN, BUSY, CUT, HANG, HTML, REFUSED, Answer, StandIn, serving
 from needlepoint.errors import ModelUnavailable, UsageError
 from needlepoint.outside.chat import Message, shown
 from needlepoint.outside.endpoint import KEY, Endpoint

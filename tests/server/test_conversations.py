@@ -171,3 +171,11 @@ def test_turns_of_one_conversation_wait_for_each_other(client: TestClient) -> No
         assert set(map(int, after["moved"])) == set(ids(after))
         new = {n for n in ids(after) if n not in ids(before)}
         assert {int(n) for n, rise in after["moved"].items() if rise is None} == new
+
+
+def test_more_turns_than_may_wait_are_turned_away(ask: Any) -> None:
+    client = ask(waiting=0)
+    at = begin(client)
+    answer = client.post(f"{at}/turns", json={"said": "a cat"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    assert client.get(at).json()["turns"] == []
