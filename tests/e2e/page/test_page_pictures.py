@@ -275,3 +275,29 @@ def test_fingers_draw_a_box_and_zoom(browser: Browser, served: str) -> None:
     assert ready(page)[2] > 1.5 * w
     context.close()
     assert watch.problems == []
+
+
+def test_the_matched_place_is_a_box_to_go_on_from(opened: Open, page: Page) -> None:
+    there = opened("?q=cat")
+    hit = there.api("/v1/search?q=cat&limit=1")["hits"][0]
+    page.locator("[data-index='0']").click()
+    ready(page)
+    page.get_by_role("button", name="Box the matched place").click()
+    page.get_by_role("button", name="More like this part").click()
+    page.wait_for_function("() => location.search.includes('xywh')")
+    there.settle()
+    said, _, piece = there.question().partition("#xywh=")
+    assert said == f"cat + @{hit['id']}"
+    assert all(abs(int(a) - b) <= 1 for a, b in zip(piece.split(","), hit["box"], strict=True))
+
+
+def test_what_is_refused_over_a_picture_is_said_over_the_picture(opened: Open, page: Page) -> None:
+    there = opened("?q=cat")
+    page.locator("[data-index='0']").click()
+    ready(page)
+    page.keyboard.press("h")
+    notice = page.locator("#viewer > .notice")
+    expect(notice).to_contain_text("a heat map needs a question")
+    notice.get_by_role("button", name="Dismiss").click()
+    expect(notice).to_have_count(0)
+    assert there.question() == "cat"

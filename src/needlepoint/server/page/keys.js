@@ -94,7 +94,7 @@ export function keys(app) {
     s: () => app.savedSearches(),
     e: () => app.exportSheet(),
     p: () => app.selected.size && app.copyPaths(),
-    c: () => app.selected.size > 1 && app.go({ view: "compare", ids: [...app.selected].slice(0, 6) }),
+    c: () => app.compareSelected(),
     m: () => here() && app.refine(here(), "more"),
     l: () => here() && app.refine(here(), "less"),
     w: () => here()?.score !== undefined && app.explain(here()),

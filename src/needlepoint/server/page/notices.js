@@ -11,16 +11,20 @@ export function notices() {
   const place = document.getElementById("notices");
   let last = null;
 
+  /** A modal dialog covers the page, and what lies under it is neither seen nor heard. */
+  const above = (otherwise) => [...document.querySelectorAll("dialog[open]")].at(-1) ?? otherwise;
+
   function announce(text) {
+    const room = above(document.body);
+    if (live.parentElement !== room) room.append(live);
     live.textContent = live.textContent === text ? `${text}\u00a0` : text;
   }
 
   function show(text, lasting) {
     last?.remove();
-    const notice = h("div", { class: "notice" }, h("span", { text }));
+    const notice = h("div", { class: "notice", role: "alert" }, h("span", { text }));
     notice.append(iconButton("close", "Dismiss", () => notice.remove()));
-    // A modal picture covers the page; a notice must be above it.
-    (document.querySelector("dialog[open]:last-of-type") ?? place).append(notice);
+    above(place).append(notice);
     last = notice;
     if (!lasting) setTimeout(() => notice.remove(), SHOWN_MS);
   }

@@ -152,7 +152,12 @@ export function queryBox(app) {
         app.tell("The question has a mistake; put it right first.");
         return;
       }
-      app.go({ q: print([...now.filter((one) => !same(one)), part]), min: "", open: "", view: "grid" });
+      const next = [...now.filter((one) => !same(one)), part];
+      if (next.every((one) => one.weight < 0)) {
+        app.tell("“Less like this” needs a question to push away from: ask for something first.");
+        return;
+      }
+      app.go({ q: print(next), min: "", open: "", view: "grid" });
     },
     /** Say what is wrong with the question, or nothing. */
     refused(error) {

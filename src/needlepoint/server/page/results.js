@@ -134,6 +134,7 @@ export function results(app) {
       redraw();
       if (source.error && source.loaded) app.fail(source.error);
       if (first && !source.error) arrived();
+      app.placeViewer();
       first = false;
     };
   }
@@ -141,7 +142,6 @@ export function results(app) {
   function arrived() {
     app.refused(null);
     app.status(source);
-    app.placeViewer();
     const cut = cutIndex();
     const matching = cut === null ? "" : `, ${count(cut)} ${app.state.min === "" ? "probably match" : "above the cut-off"}`;
     app.announce(source.kind === "answer" ? `${plural(source.total, "picture")}${matching}` : plural(source.total, "picture"));
@@ -176,10 +176,6 @@ export function results(app) {
     refine(item, way, box = null) {
       if (app.mark) {
         app.mark({ id: item.id, box, way });
-        return;
-      }
-      if (way === "less" && !app.state.q) {
-        app.tell("“Less like this” needs a question to push away from: ask for something first.");
         return;
       }
       app.addPart(pictureOf(item.id, box, way === "less" ? -1 : 1));

@@ -3,7 +3,7 @@
 import { count, h, iconButton } from "./dom.js";
 import { exportSheet, pathsOf } from "./export.js";
 
-const MOST_COMPARED = 6;
+const MOST_COMPARED = 4;
 
 /** The selection: `selected`, `select`, `onSelect`, `pick`, `copyPaths`, `exportSheet`. */
 export function selection(app) {
@@ -14,7 +14,7 @@ export function selection(app) {
   const number = h("strong");
   const button = (text, onClick, title) => h("button", { type: "button", class: "button", text, title, onClick });
 
-  const compare = button("Compare", () => app.go({ view: "compare", ids: [...selected].slice(0, MOST_COMPARED) }), "Compare side by side (c)");
+  const compare = button("Compare", () => compareSelected(), "Compare side by side (c)");
   bar.append(
     number,
     button("Copy paths", () => copyPaths(), "Copy the paths of the selected pictures (p)"),
@@ -55,6 +55,12 @@ export function selection(app) {
     app.announce(`${selected.has(item.id) ? "Selected" : "Not selected"}, ${count(selected.size)} in all`);
   }
 
+  function compareSelected() {
+    if (selected.size < 2) return;
+    if (selected.size > MOST_COMPARED) app.tell(`The first ${MOST_COMPARED} of ${count(selected.size)} are compared.`);
+    app.go({ view: "compare", ids: [...selected].slice(0, MOST_COMPARED) });
+  }
+
   async function copyPaths() {
     try {
       const paths = await pathsOf(app, [...selected]);
@@ -70,6 +76,7 @@ export function selection(app) {
     select,
     pick,
     copyPaths,
+    compareSelected,
     exportSheet: () => exportSheet(app),
     onSelect(listener) {
       listeners.add(listener);

@@ -4,6 +4,7 @@ import { get } from "./api.js";
 
 const FIRST = 60;
 const MORE = 200;
+const BROWSE_FIRST = 300;
 const BROWSE = 5000;
 const MANY = 12;
 const AGAIN_MS = 3000;
@@ -87,7 +88,7 @@ class Paged {
 export class Browse extends Paged {
   constructor(where, order) {
     super();
-    this.asked = { where, order: order === "oldest" ? "oldest" : "newest", fields: "brief", limit: BROWSE };
+    this.asked = { where, order: order === "oldest" ? "oldest" : "newest", fields: "brief" };
     this.kind = "browse";
     this.ids = [];
     this.shapes = [];
@@ -95,7 +96,8 @@ export class Browse extends Paged {
   }
 
   async page(cursor, signal) {
-    const answer = await get("/v1/items", { ...this.asked, cursor }, { signal });
+    const limit = cursor ? BROWSE : BROWSE_FIRST;
+    const answer = await get("/v1/items", { ...this.asked, limit, cursor }, { signal });
     for (const { id, width, height, taken } of answer.items) {
       this.dates.add(this.loaded, taken);
       this.ids.push(id);

@@ -20,6 +20,7 @@ export function viewer(app) {
   let boxing = true;
   let control = new AbortController();
   let opener = null;
+  let placed = false;
   const dialog = document.getElementById("viewer");
   const title = h("h2", { class: "viewer-title", tabIndex: -1 });
   const position = h("span", { class: "viewer-position" });
@@ -74,6 +75,7 @@ export function viewer(app) {
     control = new AbortController();
     const { signal } = control;
     const mine = id;
+    placed = false;
     drawer.set(null);
     plane.querySelector(".heat")?.remove();
     buttons.heat.setAttribute("aria-pressed", "false");
@@ -118,6 +120,7 @@ export function viewer(app) {
 
   function place() {
     const at = isUpload() ? -1 : app.source.indexOf(Number(id));
+    placed = at >= 0;
     position.textContent = at < 0 ? "" : `${count(at + 1)} of ${count(app.source.total)}`;
     buttons.previous.disabled = at <= 0;
     buttons.next.disabled = at < 0 || at + 1 >= app.source.total;
@@ -130,6 +133,13 @@ export function viewer(app) {
     await app.source.need(at);
     const next = app.source.at(at);
     if (next) app.go({ open: String(next.id) }, { replace: true });
+  }
+
+  /** The matched place as a box, to search for it, mark it or change it. */
+  function boxMatch({ box: [x, y, w, hh], width, height }) {
+    mode(true);
+    drawer.set([x / width, y / height, w / width, hh / height]);
+    drawer.begin();
   }
 
   /** The drawn box in pixels of an item, in percent of an upload. */
@@ -198,6 +208,7 @@ export function viewer(app) {
       action("Find similar pictures", "Search for this piece", searchPiece, true),
       action("More like this", "More like this part", () => refine("more")),
       action("Less like this", "Less like this part", () => refine("less")),
+      known?.box && h("button", { type: "button", class: "button quiet", text: "Box the matched place", onClick: () => boxMatch(known) }),
     );
     const answer = app.source.answer;
     const reason = known?.score === undefined ? [] : [h("h3", { text: "Why" }), ...reasons(known, answer).filter(Boolean)];
@@ -256,7 +267,12 @@ export function viewer(app) {
   });
 
   app.onChange(show);
-  // The grid's first answer tells what is before and after.
-  app.placeViewer = () => id && (place(), hit() && (size(hit()), draw()));
+  // What is before and after, and why it was found, is known once the grid has this picture.
+  app.placeViewer = () => {
+    if (!id || placed || !hit()) return;
+    place();
+    size(hit());
+    draw();
+  };
   return () => show(app.state);
 }
