@@ -233,6 +233,16 @@ def test_a_link_swapped_in_that_leads_outside_is_refused(world, what: str) -> No
     assert "secret" not in str(told.value)
 
 
+def test_of_what_lies_outside_not_even_the_kind_is_told(world) -> None:
+    shelf, folder = world
+    path = folder / "p" / "a.png"
+    path.unlink()
+    os.symlink("/dev/zero", path)
+    with pytest.raises(PictureOutside) as told:
+        shelf.locate(1)
+    assert "device" not in str(told.value)
+
+
 def test_a_link_that_was_indexed_as_such_is_followed_while_it_leads_to_the_same(
     open_library, fake, tmp_path: Path
 ) -> None:

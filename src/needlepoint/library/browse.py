@@ -151,6 +151,7 @@ class Shelf:
         Raises:
             NoSuchItem: no picture has this id.
             PictureGone: the file, or the disk it lies on, is not there.
+            PictureOutside: it is a folder or device outside the library's folders.
             PictureError: it is no regular file, or may not be looked at.
         """
         known = self._store.facts([number])
@@ -158,7 +159,8 @@ class Shelf:
             raise NoSuchItem(f"@{number} is not a picture of this library.")
         record, facts = known[number]
         roots = {root: path for root, (path, _) in self._store.roots().items()}
-        path = os.path.join(roots[record.root], record.path)
+        home = roots.pop(record.root)
+        path = os.path.join(home, record.path)
         try:
             real = os.path.realpath(path)
             status = os.stat(real)
@@ -166,11 +168,12 @@ class Shelf:
             raise PictureGone(shown(path), "file is gone") from None
         except OSError as error:
             raise PictureError(shown(path), os_reason(error)) from None
+        inside = any(below(real, os.path.realpath(root)) for root in (home, *roots.values()))
+        file = Located(number, real, inside, status.st_size, status.st_mtime_ns, record, facts)
         kind = special_kind(status.st_mode)
         if kind is not None:
-            raise PictureError(shown(path), kind)
-        inside = any(below(real, os.path.realpath(root)) for root in roots.values())
-        return Located(number, real, inside, status.st_size, status.st_mtime_ns, record, facts)
+            raise PictureError(shown(path), kind) if inside else _outside(file)
+        return file
 
     def read(self, file: Located, *, at_least: int = 0) -> Picture:
         """Decode a picture of the library, bounded as when it was indexed.
