@@ -13,6 +13,8 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from server_kit import Ask
 
+from needlepoint.server.uploads import DECODED
+
 
 @pytest.fixture(scope="session")
 def cat(served_pictures: Path) -> bytes:
@@ -59,6 +61,13 @@ def test_the_thumb_is_made_anew(client: TestClient, cat: bytes) -> None:
     assert max(Image.open(io.BytesIO(answer.content)).size) == 64
     full = client.get(f"/v1/uploads/{name}/thumb", params={"side": 1024}).content
     assert full != cat
+
+
+def shade(number: int) -> bytes:
+    """A small grey PNG."""
+    out = io.BytesIO()
+    Image.new("L", (40, 30), number).save(out, "PNG")
+    return out.getvalue()
 
 
 def bomb() -> bytes:
@@ -144,11 +153,7 @@ def test_odd_forms_are_refused(client: TestClient, kind: str, body: bytes) -> No
 
 def test_the_oldest_goes_first(ask: Ask) -> None:
     client = ask(uploads_kept=2)
-    names = []
-    for shade in (10, 20, 30):
-        out = io.BytesIO()
-        Image.new("L", (40, 30), shade).save(out, "PNG")
-        names.append(client.post("/v1/uploads", content=out.getvalue()).json())
+    names = [client.post("/v1/uploads", content=shade(n)).json() for n in (10, 20, 30)]
     gone = client.get("/v1/search", params={"q": names[0]["question"]})
     assert problem(gone) == (404, "upload-gone")
     thumb = f"/v1/uploads/{names[0]['id'].removeprefix('upload:')}/thumb"
@@ -156,11 +161,20 @@ def test_the_oldest_goes_first(ask: Ask) -> None:
     assert client.get("/v1/search", params={"q": names[2]["question"]}).status_code == 200
 
 
-def test_bytes_are_bounded_together(ask: Ask, cat: bytes) -> None:
-    client = ask(uploads_bytes=1)
-    for _ in range(2):
-        assert client.post("/v1/uploads", content=cat).status_code == 201
-    assert len(client.app.state.shared.uploads) == 1  # type: ignore[attr-defined]
+def test_bytes_are_bounded_together(ask: Ask) -> None:
+    most = 3 * len(shade(1))
+    client = ask(uploads_bytes=most)
+    uploads = client.app.state.shared.uploads  # type: ignore[attr-defined]
+    for number in range(1, 9):
+        assert client.post("/v1/uploads", content=shade(number)).status_code == 201
+        assert uploads.bytes <= most
+    assert 2 <= len(uploads) <= 3
+
+
+def test_uploads_ask_on_when_others_were_decoded_since(client: TestClient) -> None:
+    sent = [client.post("/v1/uploads", content=shade(n)).json() for n in range(DECODED + 2)]
+    for one in sent:
+        assert client.get("/v1/search", params={"q": one["question"]}).status_code == 200
 
 
 def test_nothing_is_written(

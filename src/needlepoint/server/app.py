@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from importlib.resources import files
 from typing import Any
 
+from anyio import to_thread
 from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
@@ -38,6 +39,9 @@ from needlepoint.server.routes import (
 from needlepoint.server.security import Doorman
 from needlepoint.server.settings import Serving
 from needlepoint.server.shared import Shared
+
+THREADS = 16
+"""Requests that are worked on at once, besides questions, turns and uploads."""
 
 _log = logging.getLogger("needlepoint.server")
 
@@ -75,6 +79,7 @@ def create_app(library: Library, serving: Serving | None = None) -> FastAPI:
 async def _life(app: FastAPI) -> AsyncIterator[None]:
     """Warm up in the background, let models go when idle, and end in good order."""
     shared: Shared = app.state.shared
+    to_thread.current_default_thread_limiter().total_tokens = THREADS
     shared.gate.later(shared.warm).add_done_callback(_say_failure)
     idling = asyncio.create_task(_let_go_when_idle(shared))
     try:

@@ -14,8 +14,8 @@ from needlepoint.library.ranking import Ranking
 from needlepoint.query import Query
 from needlepoint.server.problems import Problem
 
-KEPT = 256
-KEPT_HITS = 100_000
+KEPT = 128
+KEPT_HITS = 50_000
 """Hits of all rankings together; those that were read longest ago go first."""
 
 _CURSOR = re.compile(r"([\w-]{16})\.([0-9]{1,6})")

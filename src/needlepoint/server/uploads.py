@@ -22,22 +22,19 @@ from needlepoint.server.settings import Serving
 
 LONGEST = 30_000
 """Pixels on a side of what may be sent; more is claimed at no cost, and read at much."""
+DECODED = 4
+"""Uploads that are kept decoded."""
 FIELD = "picture"
 """Name of the part of a form that holds the picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A picture that was sent: its bytes, and decoded as far as a question needs it whole."""
+    """A picture that was sent: its bytes, and its width and height when upright."""
 
     name: str
     data: bytes
-    picture: Picture
-
-    @property
-    def weight(self) -> int:
-        """Bytes it takes."""
-        return len(self.data) + self.picture.pixels.nbytes
+    size: tuple[int, int]
 
 
 class Uploads:
@@ -52,6 +49,7 @@ class Uploads:
         )
         self._most, self._most_bytes = serving.uploads_kept, serving.uploads_bytes
         self._kept: OrderedDict[str, Upload] = OrderedDict()
+        self._decoded: OrderedDict[str, Picture] = OrderedDict()
         self._lock = threading.Lock()
         self.bytes = 0
 
@@ -70,15 +68,17 @@ class Uploads:
             if name in self._kept:
                 self._kept.move_to_end(name)
                 return self._kept[name]
-        upload = Upload(name, data, self.read(data))
+        picture = self.read(data)
+        self._remember(name, picture)
+        upload = Upload(name, data, picture.size)
         with self._lock:
             if name not in self._kept:
                 self._kept[name] = upload
-                self.bytes += upload.weight
+                self.bytes += len(data)
             while len(self._kept) > 1 and (
                 len(self._kept) > self._most or self.bytes > self._most_bytes
             ):
-                self.bytes -= self._kept.popitem(last=False)[1].weight
+                self.bytes -= len(self._kept.popitem(last=False)[1].data)
         return upload
 
     def get(self, name: str) -> Upload:
@@ -97,7 +97,19 @@ class Uploads:
     def picture(self, name: str, whole: bool) -> Picture:
         """The decoded picture; at its full size when ``whole``."""
         upload = self.get(name)
-        return self.read(upload.data, at_least=0) if whole else upload.picture
+        if whole:
+            return self.read(upload.data, at_least=0)
+        picture = self._decoded.get(name) or self.read(upload.data)
+        self._remember(name, picture)
+        return picture
+
+    def _remember(self, name: str, picture: Picture) -> None:
+        """Keep the pictures decoded last: what was sent is asked with and shown at once."""
+        with self._lock:
+            self._decoded[name] = picture
+            self._decoded.move_to_end(name)
+            while len(self._decoded) > DECODED:
+                self._decoded.popitem(last=False)
 
     def read(self, data: bytes, *, at_least: int = QUESTION_SIDE) -> Picture:
         """A picture that was sent, decoded within this server's limits.

@@ -64,7 +64,7 @@ async def send(request: Request, here: Here) -> Json:
     with here.receiving():
         data = await picture_of(request.headers, request.stream())
         upload = await to_thread.run_sync(here.uploads.add, data, limiter=here.decoding)
-    width, height = upload.picture.size
+    width, height = upload.size
     told = {
         "id": f"upload:{upload.name}",
         "width": width,
@@ -84,7 +84,7 @@ def thumb(here: Here, name: Name, side: Annotated[int, Query(ge=16, le=1024)] = 
     """A small JPEG of a picture that was sent."""
     from PIL import Image
 
-    image = Image.fromarray(here.uploads.get(name).picture.pixels)
+    image = Image.fromarray(here.uploads.picture(name, False).pixels)
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     out = io.BytesIO()
     image.save(out, "JPEG", quality=_QUALITY)
