@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 from server_kit import Ask
 
+from needlepoint.errors import ModelUnavailable
 from needlepoint.library import Library
 from needlepoint.where import FIELDS
 
@@ -100,3 +103,38 @@ def until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.005)
+
+
+def test_a_server_that_cannot_warm_up_is_up(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def missing(_: Library) -> None:
+        raise ModelUnavailable("hf:someone/model is not on this machine")
+
+    monkeypatch.setattr(Library, "warm", missing)
+    client = ask()
+    assert client.get("/v1/search?q=cat").status_code == 200
+    assert "not warmed up: hf:someone/model is not on this machine" in caplog.text
+
+
+def test_a_read_only_server_writes_nothing(
+    ask: Ask, served_folder: Path, tmp_path: Path, served_pictures: Path
+) -> None:
+    folder = tmp_path / "library"
+    shutil.copytree(served_folder, folder)
+    before = tree(folder)
+    with Library.open(folder, read_only=True) as library:
+        client = ask(library, read_only=True)
+        (hit, *_) = client.get("/v1/search?q=cat").json()["hits"]
+        assert client.get(f"/v1/items/{hit['id']}/thumb").status_code == 200
+        assert client.get("/v1/facets").status_code == 200
+        wish = {"sources": [str(served_pictures)]}
+        assert client.post("/v1/index/jobs", json=wish).status_code == 403
+        assert client.put("/v1/saved/cats", json={"q": "cat"}).status_code == 403
+        assert tree(folder) == before
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file but SQLite's note of who is reading."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.name: path.read_bytes() for path in files if not path.name.endswith("-shm")}
