@@ -109,6 +109,20 @@ def test_select_by_click_range_and_keys(opened: Open, page: Page) -> None:
     expect(page.locator("#selection")).to_be_hidden()
 
 
+def test_paths_of_everything_are_copied_though_only_numbers_are_here(
+    opened: Open, page: Page
+) -> None:
+    there = opened()
+    page.locator("[data-index='0']").focus()
+    page.keyboard.press("ControlOrMeta+a")
+    expect(page.locator("#selection strong")).to_have_text("82 selected")
+    page.keyboard.press("p")
+    expect(page.locator("#notices")).to_contain_text("82 paths copied")
+    copied = page.evaluate("navigator.clipboard.readText()").splitlines()
+    items = there.api("/v1/items?order=newest&limit=100")["items"]
+    assert copied == [item["path"] for item in items]
+
+
 def test_export_gives_json_csv_and_paths(opened: Open, page: Page, tmp_path: Path) -> None:
     there = opened("?q=cat")
     answer = there.api("/v1/search?q=cat&limit=100")

@@ -7,7 +7,7 @@ import { parts, print, shown } from "./question.js";
 
 const HINT = "red bicycle  ·  2:beach - people  ·  drop or paste a picture";
 
-/** Builds the search box; gives `app.addPart`, `app.askWith`, `app.upload`, `app.refused`. */
+/** Builds the search box; gives `app.addPart`, `app.askWith`, `app.refused`. */
 export function queryBox(app) {
   const form = document.getElementById("ask");
   const place = document.getElementById("question");
@@ -137,7 +137,6 @@ export function queryBox(app) {
   dropping(app, askWith);
 
   Object.assign(app, {
-    upload,
     askWith,
     focusQuestion() {
       input.focus();

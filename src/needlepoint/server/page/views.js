@@ -85,4 +85,5 @@ export function navigation(app) {
   show(app.state);
 }
 
+/** The second key, after g, of each view and where it is shown. */
 export const VIEW_KEYS = Object.fromEntries(VIEWS.map(({ keys, name, where }) => [keys.slice(-1), { name, where }]));
