@@ -99,7 +99,7 @@ async def embeddings(request: Request, here: Here, wish: EmbeddingsIn) -> Json:
     """Vectors of texts or pictures, by an encoder that the library is indexed with."""
     given: list[str | PictureIn] = [wish.input] if isinstance(wish.input, str) else [*wish.input]
     library = here.library
-    if wish.model not in library.embedders():
+    if wish.model not in await to_thread.run_sync(library.embedders):
         detail = f"there is no model {wish.model!r} here; GET /v1/models lists those there are"
         raise Problem(404, "no-such-model", detail)
     things = await _things(here, given, wish.modality)
