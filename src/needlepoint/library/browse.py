@@ -32,6 +32,7 @@ from needlepoint.where import Filter, compile_where
 
 EVERYTHING = Filter("1", ())
 MOST_LISTED = 5000
+_TOTALS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class Shelf:
     def __init__(self, store: SqliteStore, roster: Roster) -> None:
         self._store = store
         self._counter = Counter(store)
+        self._totals: dict[tuple[object, ...], int] = {}
         self.cache: Path | None = store.folder / "cache" if store.writable else None
         """Where what can be made again may be kept; None where nothing may be written."""
         self.layouts = Layouts(store, roster)
@@ -125,8 +127,18 @@ class Shelf:
         chosen = self.filter(where)
         after = None if cursor is None else _read_cursor(cursor, order)
         found, key = self._store.page(chosen.sql, chosen.parameters, order, limit, after)
-        total = self._store.count(chosen.sql, chosen.parameters)
-        return Page(found, total, None if key is None else _cursor(order, key))
+        return Page(found, self._total(chosen), None if key is None else _cursor(order, key))
+
+    def _total(self, chosen: Filter) -> int:
+        """How many a filter finds; counted once for every state of the library."""
+        known = (self._store.generation(), chosen.sql, chosen.parameters)
+        total = self._totals.get(known)
+        if total is None:
+            total = self._store.count(chosen.sql, chosen.parameters)
+            if len(self._totals) >= _TOTALS:
+                self._totals.clear()
+            self._totals[known] = total
+        return total
 
     def facets(self, where: str | None = None) -> Facets:
         """What pictures have in common, counted under a filter."""
