@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
+from views_kit import Views
 
 from page_pictures import ADDED, MOST_BYTES, SHOTS, take
 
@@ -64,3 +65,34 @@ def test_the_guide_shows_every_photograph() -> None:
         assert f"](pictures/page-{name}.jpg)" in guide
         path = DOCS / "pictures" / f"page-{name}.jpg"
         assert 10_000 < path.stat().st_size <= MOST_BYTES
+
+
+NAMELESS = """() => [...document.querySelectorAll("#view, #side")].flatMap((part) =>
+  [...part.querySelectorAll("button, input, select, textarea, canvas, a[href], [role=img]")]
+    .filter((one) => one.checkVisibility() && !one.closest("[aria-hidden=true]"))
+    .filter((one) => ![one.ariaLabel, one.innerText?.trim(), one.labels?.length].some(Boolean))
+    .map((one) => one.outerHTML.slice(0, 120)))"""
+WIDE = """() => [...document.querySelectorAll("#view *, #side *")]
+  .filter((one) => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth + 1)
+  .filter((one) => !one.closest(".geo-pins, .compare-facts, svg"))
+  .map((one) => one.className)"""
+
+
+@pytest.mark.parametrize(
+    ("query", "there"),
+    [
+        ("?view=map", ".map-tools"),
+        ("?view=geo", ".geo-pin"),
+        ("?view=compare&ids=1,2,3", ".compare-facts td"),
+        ("?side=chat", ".chat textarea"),
+        ("?side=jobs", ".jobs-form button"),
+    ],
+)
+def test_every_control_has_a_name_and_fits_a_narrow_screen(
+    views: Views, query: str, there: str
+) -> None:
+    views.go(query, there)
+    assert views.page.evaluate(NAMELESS) == []
+    views.page.set_viewport_size({"width": 390, "height": 844})
+    views.page.locator(there).first.wait_for()
+    assert views.page.evaluate(WIDE) == []

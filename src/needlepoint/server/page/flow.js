@@ -32,6 +32,7 @@ export function flow(app, before, turn) {
   const middle = (row) => 24 + row * ROW + SIDE / 2;
   const lines = svg("g", { class: "flow-lines" });
   const faces = svg("g", {});
+  let awaited = 0;
   const end = (id, row, x) => {
     const rank = svg("text", { x: x < WIDTH / 2 ? 2 : WIDTH - 2, y: middle(row) + 4, class: x < WIDTH / 2 ? "flow-rank" : "flow-rank now" });
     rank.textContent = String(row + 1);
@@ -46,6 +47,13 @@ export function flow(app, before, turn) {
       preserveAspectRatio: "xMidYMid slice",
     }, title);
     face.addEventListener("click", () => app.open(id));
+    awaited += 1;
+    for (const come of ["load", "error"]) {
+      face.addEventListener(come, () => {
+        awaited -= 1;
+        if (!awaited) chart.removeAttribute("aria-busy");
+      });
+    }
     faces.append(rank, face);
   };
   old.forEach((id, row) => end(id, row, 0));
@@ -69,10 +77,11 @@ export function flow(app, before, turn) {
     head.textContent = text;
     return head;
   });
-  return svg(
+  const chart = svg(
     "svg",
     {
       class: "flow",
+      "aria-busy": "true",
       viewBox: `0 0 ${WIDTH} ${bottom + 6}`,
       role: "img",
       "aria-label": `How the first ${plural(now.length, "picture")} moved: ${movement(turn)}`,
@@ -81,6 +90,7 @@ export function flow(app, before, turn) {
     lines,
     faces,
   );
+  return chart;
 }
 
 function slope(from, to, kind, told) {

@@ -108,7 +108,9 @@ class GeoView {
   #tell(q) {
     const { size } = this.points;
     const found = this.points.ids.filter((id) => this.best.has(id)).length;
-    const what = q && size ? ` · ${count(found)} of the ${count(this.best.size)} best for “${q}”` : "";
+    const most = this.best.size;
+    const part = found === most ? `the ${count(most)}` : `${count(found)} of the ${count(most)}`;
+    const what = q && size ? ` · ${part} best for “${q}” framed` : "";
     this.legend.textContent = `${plural(size, "picture")} with a place${what}`;
     this.empty.hidden = size > 0;
     this.empty.replaceChildren(

@@ -76,7 +76,9 @@ class MapView {
     }
     this.state.hidden = true;
     // the axes mean nothing, so the map is as wide as there is room
-    const wide = Math.min(Math.max(this.canvas.clientWidth / this.canvas.clientHeight || 1, 0.6), 1.9);
+    const { clientWidth: across, clientHeight: down } = this.canvas;
+    const [ys, xs] = [span(made.y), span(made.x)];
+    const wide = Math.min(Math.max(((across / down || 1) * (ys[1] - ys[0])) / (xs[1] - xs[0]), 0.4), 3);
     this.#lay(made, wide);
     this.hits = new Map();
     this.allowed = null;
@@ -86,7 +88,7 @@ class MapView {
       (busy) => this.node.setAttribute("aria-busy", String(busy)),
     );
     const most = Math.max(Math.sqrt(made.ids.length) * 700, 4000);
-    this.plane = new Plane(this.canvas, [0, 0, wide, 1], most, {
+    this.plane = new Plane(this.canvas, [xs[0] * wide, ys[0], xs[1] * wide, ys[1]], most, {
       draw: (context, plane) => this.draughtsman.draw(context, plane, this),
       tap: (x, y, event) => this.#tap(x, y, event),
       twice: (x, y) => this.#at(x, y) < 0 && this.plane.zoom(2.2, x, y, true),
@@ -346,4 +348,10 @@ class MapView {
     event.preventDefault();
     event.stopPropagation();
   }
+}
+
+/** The least and the greatest of some numbers, a little apart even if they are one. */
+function span(values) {
+  const [least, most] = values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
+  return most - least > 1e-3 ? [least, most] : [least - 5e-4, most + 5e-4];
 }

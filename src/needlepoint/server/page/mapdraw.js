@@ -115,6 +115,10 @@ export class Draughtsman {
       context.stroke();
     }
     context.globalAlpha = 1;
+    for (const i of map.chosen?.points ?? []) {
+      const [x, y] = plane.toPixels(points.x[i], points.y[i]);
+      context.fillRect(x - 1.5, y - 1.5, 3, 3);
+    }
   }
 
   #thumbs(context, plane, map) {
@@ -132,7 +136,11 @@ export class Draughtsman {
         context.beginPath();
         context.roundRect(left, top, this.side, this.side, 4);
         context.clip();
-        if (map.hits.size && !hit) context.globalAlpha = 0.5;
+        if (map.hits.size && !hit) {
+          context.fillStyle = this.paint("--paper-2");
+          context.fillRect(left, top, this.side, this.side);
+          context.globalAlpha = 0.5;
+        }
         drawSquare(context, image, left, top, this.side);
         context.restore();
       }
@@ -153,14 +161,7 @@ export class Draughtsman {
     for (const i of this.inSight) {
       if (app.selected.has(points.ids[i])) this.#mark(context, plane, points, i, this.paint("--match"), 2.5);
     }
-    if (map.chosen) {
-      for (const i of map.chosen.points) {
-        const [x, y] = plane.toPixels(points.x[i], points.y[i]);
-        context.fillStyle = accent;
-        context.fillRect(x - 1.5, y - 1.5, 3, 3);
-      }
-      outline(context, map.chosen.line.map(([x, y]) => plane.toPixels(x, y)), accent);
-    }
+    if (map.chosen) outline(context, map.chosen.line.map(([x, y]) => plane.toPixels(x, y)), accent);
     if (map.hovered >= 0) this.#mark(context, plane, points, map.hovered, this.paint("--ink"), 2);
     if (map.aimed >= 0) this.#mark(context, plane, points, map.aimed, this.paint("--ink"), 2);
     if (map.aiming) crosshair(context, plane.width / 2, plane.height / 2, this.paint("--ink-2"));
