@@ -38,6 +38,15 @@ def test_openai_s_client_gets_the_encoder_s_vectors(openai: OpenAI) -> None:
     np.testing.assert_allclose(plain.data[0].embedding, expected[1], atol=1e-6)
 
 
+def test_many_texts_are_embedded_in_their_order(client: TestClient) -> None:
+    texts = [f"picture number {number}" for number in range(20)]
+    wish = {"model": "builtin", "input": texts}
+    told = client.post("/v1/embeddings", json=wish).json()["data"]
+    expected = open_encoder("builtin").text_features(texts).vector
+    assert [one["index"] for one in told] == list(range(20))
+    np.testing.assert_allclose([one["embedding"] for one in told], expected, atol=1e-6)
+
+
 def test_models_are_those_of_the_library(openai: OpenAI, served: Library) -> None:
     assert [model.id for model in openai.models.list()] == ["builtin"]
     with pytest.raises(NotFoundError):

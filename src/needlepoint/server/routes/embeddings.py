@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -21,6 +22,8 @@ router = APIRouter(prefix="/v1", tags=["embeddings"])
 
 MOST = 256
 """Texts or pictures of one request."""
+AT_ONCE = 8
+"""Those of them that are encoded together; questions that wait have their turn between."""
 
 Text = Annotated[str, Field(min_length=1, max_length=100_000_000)]
 
@@ -103,10 +106,12 @@ async def embeddings(request: Request, here: Here, wish: EmbeddingsIn) -> Json:
         detail = f"there is no model {wish.model!r} here; GET /v1/models lists those there are"
         raise Problem(404, "no-such-model", detail)
     things = await _things(here, given, wish.modality)
-    found = await here.gate.run(
-        request, lambda: library.embed(things, model=wish.model, space=wish.space)
-    )
-    width = found.vectors.shape[1]
+    found: list[Embedded] = []
+    for start in range(0, len(things), AT_ONCE):
+        some = things[start : start + AT_ONCE]
+        work = partial(library.embed, some, model=wish.model, space=wish.space)
+        found.append(await here.gate.run(request, work))
+    width = found[0].vectors.shape[1]
     if wish.dimensions not in (None, width):
         raise UsageError(f"`dimensions` can only be {width} for this model, or be left out.")
     return Json(await to_thread.run_sync(_told, found, wish.encoding_format == "base64"))
@@ -149,8 +154,9 @@ def _bytes(url: str) -> bytes:
         raise UsageError("a data URL is not in base64") from None
 
 
-def _told(found: Embedded, packed: bool) -> dict[str, Any]:
-    rows = np.ascontiguousarray(found.vectors, "<f4")
+def _told(found: list[Embedded], packed: bool) -> dict[str, Any]:
+    rows = np.concatenate([some.vectors for some in found]).astype("<f4", copy=False)
+    tokens = sum(some.tokens for some in found)
     return {
         "object": "list",
         "data": [
@@ -161,7 +167,7 @@ def _told(found: Embedded, packed: bool) -> dict[str, Any]:
             }
             for index, row in enumerate(rows)
         ],
-        "model": found.model,
-        "space": found.space,
-        "usage": {"prompt_tokens": found.tokens, "total_tokens": found.tokens},
+        "model": found[0].model,
+        "space": found[0].space,
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
