@@ -185,7 +185,7 @@ def test_folded_near_duplicates_open(opened: Open, page: Page) -> None:
     expect(page.locator("#status")).to_contain_text("a note of the library")
     page.get_by_role("button", name="Dismiss: a note of the library").click()
     expect(page.locator("#status")).not_to_contain_text("a note of the library")
-    page.get_by_role("button", name="Show 3 near-duplicates").click()
+    page.get_by_role("button", name="+3 near-duplicates, show them").click()
     expect(page.locator("#sheet .folded-one")).to_have_count(4)
     page.get_by_role("button", name="Select all of them").click()
     expect(page.locator("#selection strong")).to_have_text("4 selected")

@@ -142,7 +142,7 @@ def test_everything_has_a_name_and_a_role(opened: Open, page: Page) -> None:
     ):
         assert piece in tree, tree
     assert "gridcell" in tree
-    assert "score" in tree
+    assert "rank 1" in tree
     tabbable = page.locator("#grid [tabindex='0']")
     expect(tabbable).to_have_count(1)
     page.locator("[data-index='0']").click()

@@ -15,8 +15,9 @@ export function side(pixels) {
 
 function said(item, index, below) {
   if (!item.name) return `Picture ${item.id}`;
-  const parts = [`${index + 1}. ${item.name}`];
-  if (item.score !== undefined) parts.push(`score ${score(item.score)}`);
+  // What is seen comes first and in the order in which it is seen.
+  const seen = [item.folded?.length ? `+${item.folded.length}` : "", score(item.score), item.name];
+  const parts = [seen.filter(Boolean).join(" "), `rank ${index + 1}`];
   if (below) parts.push("probably not");
   else if (item.match) parts.push("matches");
   if (item.box) parts.push(`matched at ${item.box.slice(0, 2).join(", ")}`);
@@ -63,7 +64,7 @@ export function tile(app, item, index, size, below, does) {
   frame.append(acts);
   if (item.folded?.length) {
     frame.append(
-      h("button", { type: "button", class: "folded", tabIndex: -1, text: `+${item.folded.length}`, "aria-label": `Show ${item.folded.length} near-duplicates`, onClick: () => does.unfold(item) }),
+      h("button", { type: "button", class: "folded", tabIndex: -1, text: `+${item.folded.length}`, "aria-label": `+${item.folded.length} near-duplicates, show them`, onClick: () => does.unfold(item) }),
     );
   }
   const cell = h("div", { class: "cell" }, frame);
@@ -79,7 +80,7 @@ export function tile(app, item, index, size, below, does) {
 
 function caption(app, item, below) {
   const line = h("div", { class: "caption" });
-  if (item.score !== undefined) line.append(h("span", { class: `score${item.match && !below ? " match" : ""}`, text: score(item.score) }));
+  if (item.score !== undefined) line.append(h("span", { class: `score${item.match && !below ? " match" : ""}`, text: score(item.score) }), " ");
   line.append(h("span", { class: "name", text: item.name ?? `@${item.id}`, title: item.path ?? "" }));
   if (app.moved && item.id in app.moved) line.append(moved(app.moved[item.id]) ?? "");
   return line;
