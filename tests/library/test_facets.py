@@ -79,6 +79,20 @@ def test_a_count_is_that_of_its_filter(
                 assert one.count > 0 or kind == "places"
 
 
+def test_spellings_that_find_each_other_one_way_only_are_counted_as_found(tmp_path: Path) -> None:
+    with SqliteStore.open(tmp_path / "lib", create=True) as store:
+        root = store.add_root("/p")
+        for number, word in enumerate(("k", "k", "K", "\u212a"), 1):
+            facts = Facts(9, 9, "png", camera=word, keywords=(word,))
+            store.upsert([Entry(FileRecord(root, f"{number}.png", 1, 1), facts, ())])
+        shelf = Shelf(store, Roster(store))
+        kinds = shelf.facets().kinds
+        for kind in ("cameras", "keywords"):
+            assert {v.value: v.count for v in kinds[kind]} == {"k": 3, "\u212a": 4}
+            for value in kinds[kind]:
+                assert shelf.page(value.where).total == value.count
+
+
 def test_every_value_is_counted_in_an_order_people_expect(tmp_path: Path) -> None:
     base = {
         "root": 2,

@@ -266,7 +266,10 @@ class _Count:
 def _merged(
     counts: Mapping[str, int], term: Callable[[str], Term]
 ) -> Iterable[tuple[str, list[str]]]:
-    """Values, each with all spellings that its filter finds: case and composition are one."""
+    """Values, each with all spellings that its filter finds: case and composition are one.
+
+    Which finds which is not always mutual: k finds K, and the sign of Kelvin finds both.
+    """
     alike: dict[str, list[str]] = defaultdict(list)
     for value in counts:
         if value and len(value) <= _LONGEST and "\0" not in value:
@@ -274,10 +277,10 @@ def _merged(
     for spellings in alike.values():
         left = sorted(spellings, key=lambda value: (-counts[value], value))
         while left:
-            test = term(left[0]).test if len(left) > 1 else None
-            same = [v for v in left if test is None or test({"keywords": [v], "text": v})]
+            test = term(left[0]).test if len(spellings) > 1 else None
+            same = [v for v in spellings if test is None or test({"keywords": [v], "text": v})]
             yield left[0], same
-            left = [v for v in left if v not in same]
+            left = [v for v in left if v not in same and v != left[0]]
 
 
 def _as_text(value: str) -> Term:
