@@ -23,12 +23,13 @@ def share_out(work: Callable[[int, int], None], shares: int) -> None:
     Each is to do every ``every``-th block, from block ``first`` on.
     """
     workers = min(_WORKERS, _cores(), shares)
-    if workers < 2:
-        work(0, 1)
-        return
-    with one_core(), ThreadPoolExecutor(workers) as pool:
-        for done in [pool.submit(work, first, workers) for first in range(workers)]:
-            done.result()
+    with one_core():
+        if workers < 2:
+            work(0, 1)
+            return
+        with ThreadPoolExecutor(workers) as pool:
+            for done in [pool.submit(work, first, workers) for first in range(workers)]:
+                done.result()
 
 
 @contextlib.contextmanager
