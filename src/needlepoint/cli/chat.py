@@ -186,9 +186,10 @@ class _Terminal:
         """What is typed, until /quit or the end of the input."""
         import readline  # noqa: F401  (input() then edits and remembers lines)
 
+        prompt = PROMPT if sys.stdout.isatty() else ""  # only data goes into a file
         while True:
             try:
-                line = input(PROMPT).strip()
+                line = input(prompt).strip()
             except EOFError:
                 output.write(b"\n")
                 return
