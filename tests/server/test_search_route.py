@@ -255,3 +255,18 @@ def test_two_servers_answer_from_one_library(ask: Ask, served_folder: Path) -> N
     with Library.open(served_folder) as one, Library.open(served_folder) as other:
         first, second = found(ask(one), q="cat"), found(ask(other), q="cat")
     assert [hit["id"] for hit in first["hits"]] == [hit["id"] for hit in second["hits"]]
+
+
+def test_near_duplicates_fold_where_asked(ask: Ask, tmp_path: Path, served_pictures: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    for name, copy in (("photo-cat", "a"), ("photo-cat", "b"), ("photo-coffee", "c")):
+        shutil.copy(served_pictures / f"{name}.jpg", tmp_path / "pictures" / f"{copy}.jpg")
+    with Library.open(tmp_path / "library", create=True) as library:
+        library.index(tmp_path / "pictures")
+        client = ask(library)
+        plain = found(client, q="cat")
+        folded = found(client, q="cat", fold="true")
+    assert [hit["name"] for hit in plain["hits"]] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert [hit["name"] for hit in folded["hits"]] == ["a.jpg", "c.jpg"]
+    assert [hit["folded"] for hit in folded["hits"]] == [[plain["hits"][1]["id"]], []]
+    assert folded["total"] == 3
