@@ -75,7 +75,7 @@ class Part:
 
     @property
     def is_url(self) -> bool:
-        """Whether the picture is on the web (this version does not fetch)."""
+        """Whether the picture is on the web and has not been fetched."""
         return self.kind == "picture" and self.picture is None and bool(URL.match(self.value))
 
     @property

@@ -101,7 +101,16 @@ def test_the_token_is_read_from_a_file_and_never_said(
     start: Start, served_folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "token").write_text(TOKEN + "\n")
-    served = start("--token-file", str(tmp_path / "token"), library=served_folder)
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.part && mv {opened}.part {opened}\n')
+    browser.chmod(0o755)
+    token = ("--token-file", str(tmp_path / "token"))
+    served = start(*token, "--open", library=served_folder, BROWSER=f"{browser} %s")
+    until = time.monotonic() + LONG
+    while not opened.exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert opened.read_text() == f"{served.address}?token={TOKEN}"
     assert served.get("v1/info")[0] == 401
     assert served.get("v1/info", Authorization=f"Bearer {TOKEN}")[0] == 200
     code, said = served.end(signal.SIGTERM)
