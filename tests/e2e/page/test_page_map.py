@@ -119,9 +119,7 @@ def test_searching_inside_the_picked_is_a_filter_of_the_address(
     expect(tiles.first).to_have_attribute("data-id", str(answer["hits"][0]["id"]))
 
 
-def test_what_a_filter_cannot_name_is_shown_all_the_same(
-    views: Views, laid: dict[str, Any]
-) -> None:
+def test_numbers_become_a_filter_while_it_is_short(views: Views, laid: dict[str, Any]) -> None:
     shown = views.page.evaluate(
         """async () => {
           const { filterOfIds } = await import("/static/picked.js");
@@ -131,6 +129,34 @@ def test_what_a_filter_cannot_name_is_shown_all_the_same(
         }"""
     )
     assert shown == ["(id between 1 and 3 or id in (5, 9))", True, None]
+
+
+@pytest.mark.parametrize("words", ["", "electric guitar"])
+def test_more_than_a_filter_can_name_is_shown_all_the_same(views: Views, words: str) -> None:
+    made = views.made("/v1/map", lambda told: told.get("current"))
+    real = len(made["ids"])
+    others = list(range(10_001, 10_601, 2))
+    made["ids"] += others
+    for axis in ("x", "y"):
+        made[axis] += [0.5] * len(others)
+    views.page.route("**/v1/map", lambda route: route.fulfill(json=made))
+    views.page.goto(f"{views.base}/?view=map")
+    views.page.get_by_role("button", name="Draw around pictures").click()
+    views.drag([(0.01, 0.01), (0.99, 0.01), (0.99, 0.99), (0.01, 0.99)])
+    assert views.picked() == real + len(others)
+    if words:
+        views.page.get_by_label("Search inside these").fill(words)
+        views.page.keyboard.press("Enter")
+    else:
+        views.page.get_by_role("button", name="Show these").click()
+    told = views.page.locator("#told")
+    expect(told).to_contain_text(f"{real + len(others)} pictures picked on the map")
+    tiles = views.page.locator("#grid [data-id]")
+    if words:
+        first = views.api(f"/v1/search?q={words}&limit=1")["hits"][0]["id"]
+        expect(tiles.first).to_have_attribute("data-id", str(first))
+    else:
+        expect(views.page.locator("#tools .summary")).to_contain_text(f"{real} pictures")
 
 
 def test_hits_of_the_question_are_told_and_coloured(views: Views, laid: dict[str, Any]) -> None:

@@ -79,7 +79,8 @@ export class Earth {
     this.borders = pathOf(world.borders, world.unit, false);
   }
 
-  draw(context, plane) {
+  /** The sea, the land, and a ruler whose foot is at `rulerAt` pixels. */
+  draw(context, plane, rulerAt) {
     const { width, height, ratio, scale, x, y } = plane;
     context.fillStyle = this.paint("--paper-3");
     context.fillRect(0, 0, width, height);
@@ -97,7 +98,7 @@ export class Earth {
     context.lineWidth = 0.8 / scale;
     context.stroke(this.land);
     context.restore();
-    this.#ruler(context, plane);
+    this.#ruler(context, plane, rulerAt);
   }
 
   // Lines of longitude and latitude, as far apart as suits the scale.
@@ -123,13 +124,13 @@ export class Earth {
   }
 
   // How long a distance is at the middle of the map, in round numbers.
-  #ruler(context, plane) {
+  #ruler(context, plane, py) {
     const kmPerPixel = (ROUND_KM * Math.cos((latOf(plane.y) * Math.PI) / 180)) / plane.scale;
     const most = kmPerPixel * 110;
     const ten = 10 ** Math.floor(Math.log10(most));
     const km = [5, 2, 1].map((one) => one * ten).find((one) => one <= most);
     const length = km / kmPerPixel;
-    const [px, py] = [14, 68]; // below the legend: what is picked covers the lower edge
+    const px = 14;
     context.strokeStyle = context.fillStyle = this.paint("--ink-2");
     context.lineWidth = 1.5;
     context.beginPath();

@@ -163,7 +163,8 @@ class GeoView {
 
   #draw(context) {
     const { plane, earth } = this;
-    earth.draw(context, plane);
+    // below the legend: what is picked covers the lower edge
+    earth.draw(context, plane, this.legend.offsetTop + this.legend.offsetHeight + 24);
     const [left, top, right, bottom] = plane.view(40);
     const seen = this.levels
       ? this.#clusters().filter(({ x, y }) => x >= left && x <= right && y >= top && y <= bottom)
