@@ -210,3 +210,23 @@ def test_compressed_lists_begin_with_shorter_ones(tmp_path: Path) -> None:
                 exact = store.search([probe(made.id, question)], 300, mode="exact")
                 missed += len(set(exact.ids.tolist()) - set(lists[-1]))
             assert missed > 0, "nothing was hard here"
+
+
+@pytest.mark.parametrize("bits", [True, False])
+def test_a_cache_file_written_over_while_it_is_mapped_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bits: bool
+) -> None:
+    monkeypatch.setattr(view, "_FILE_FROM", 1)
+    if bits:
+        monkeypatch.setattr(view, "CODES_UP_TO", -1)
+    with SqliteStore.open(tmp_path, create=True) as store:
+        made, _ = filled(store, 300, dim=64, regions=4)
+        store.optimize()
+        asked_with = [probe(made.id, unit(np.random.default_rng(3), 64))]
+        before = store.search(asked_with, 20)
+        (path,) = (tmp_path / "cache").glob("space-*.bin")
+        with path.open("r+b") as file:
+            file.write(np.random.default_rng(4).bytes(6000))
+        assert store.search(asked_with, 20).ids.tolist() == before.ids.tolist()
+    with SqliteStore.open(tmp_path) as store:
+        assert store.search(asked_with, 20).ids.tolist() == before.ids.tolist()

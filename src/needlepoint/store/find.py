@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from needlepoint.errors import UsageError
 from needlepoint.parts import Floats
 from needlepoint.search.exact import best_of
 from needlepoint.search.topk import at_least_kth, top_k
@@ -64,6 +65,21 @@ class Finder:
         questions: Sequence[Question],
     ) -> list[StoreHits]:
         """See ``Store.search_many``; the caller holds one read transaction."""
+        try:
+            return self._answers(db, spaces, questions)
+        except UsageError:
+            raise
+        except (IndexError, ValueError):
+            # something has written over a cache file that is mapped: read the database anew
+            self.drop()
+            return self._answers(db, spaces, questions)
+
+    def _answers(
+        self,
+        db: sqlite3.Connection,
+        spaces: Callable[[int], Space],
+        questions: Sequence[Question],
+    ) -> list[StoreHits]:
         every = [Asked(question, spaces) for question in questions]
         now = Now.of(db)
         known = {number: space for asked in every for number, space in asked.spaces.items()}
@@ -256,6 +272,7 @@ def _canonical(db: sqlite3.Connection, asked: Asked, ids: Ids) -> tuple[Floats, 
     place = {int(picture): row for row, picture in enumerate(ids)}
     for number, columns in asked.columns.items():
         space, probes = asked.spaces[number], asked.vectors(columns)
+        seen = 0
         places = any(fusion.kind != "whole" for fusion in asked.fusions(columns))
         pointer = columns.index(asked.pointer) if asked.pointer in columns else None
         for start in range(0, len(ids), _ONCE):
@@ -266,12 +283,15 @@ def _canonical(db: sqlite3.Connection, asked: Asked, ids: Ids) -> tuple[Floats, 
                 some,
             )
             for picture, count, whole, frames, regions in rows:
+                seen += 1
                 stored = vectors_of(space, count, whole, frames, regions)
                 some_regions = stored.regions if places else stored.regions[:0]
                 *pair, which = best_of(stored.whole, some_regions, probes)
                 pairs[place[picture], :, columns] = np.stack(pair, axis=1)
                 if pointer is not None and which[pointer] >= 0:
                     boxes[place[picture]] = stored.boxes[which[pointer]]
+        if seen != len(ids):
+            raise ValueError(f"{len(ids) - seen} pictures were looked at that have no vectors")
     parts = asked.combine(pairs)
     boxes[parts[:, asked.pointer] <= pairs[:, 0, asked.pointer]] = np.nan
     return parts, boxes
