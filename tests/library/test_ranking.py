@@ -97,7 +97,7 @@ def test_pages_stay_true_while_pictures_come_and_go() -> None:
     before = dict(world.scores)
     for number in list(before)[::7]:
         del world.scores[number]
-    world.scores.update({number: 2.0 for number in range(2000, 2050)})
+    world.scores.update(dict.fromkeys(range(2000, 2050), 2.0))
     found = read(ranking, world, 50)
     assert found[: len(first)] == first
     assert len(set(found)) == len(found)

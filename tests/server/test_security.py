@@ -156,6 +156,12 @@ def test_other_sites_read_nothing_but_may_link_here(client: TestClient) -> None:
     assert client.get("/v1/search?q=cat", headers=linked).status_code == 403
 
 
+def test_an_address_names_all_its_methods(client: TestClient) -> None:
+    answer = client.put("/v1/index/jobs")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    assert "GET, POST" in answer.json()["detail"]
+
+
 def test_there_is_no_sharing_across_origins(client: TestClient) -> None:
     asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}
     answer = client.options("/v1/search", headers=asked)

@@ -79,6 +79,13 @@ def problem(status: int, slug: str, detail: str, instance: str, **more: Any) -> 
     return Json(body, status, media_type=MEDIA)
 
 
+def _allowed(request: Request, known: str) -> str:
+    """Every method that an address takes; a route knows only its own."""
+    pattern = getattr(request.scope.get("route"), "path", "")
+    described = request.app.openapi()["paths"].get(pattern)
+    return ", ".join(sorted(map(str.upper, described))) if described else known
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of an app with a problem."""
 
@@ -95,12 +102,13 @@ def install(app: FastAPI) -> None:
     async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         slug = HTTPStatus(error.status_code).name.lower().replace("_", "-")
-        headers = error.headers or {}
+        headers = dict(error.headers or {})
         detail = str(error.detail)
         if error.status_code == 404 and detail == HTTPStatus.NOT_FOUND.phrase:
             detail = "there is nothing at this address; /openapi.json lists what there is"
         elif error.status_code == 405:
-            detail = f"{request.method} is not for this address; allowed: {headers.get('Allow')}"
+            headers["Allow"] = _allowed(request, headers.get("Allow", ""))
+            detail = f"{request.method} is not for this address; allowed: {headers['Allow']}"
         elif error.status_code == 400:
             detail = "the body cannot be read as JSON"
         answer = problem(error.status_code, slug, detail, request.url.path)
