@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import OpenBLASController, ThreadpoolController
 
 _WORKERS = 4  # more do not read memory any faster
 _guard = threading.Lock()
@@ -50,6 +50,10 @@ def one_core() -> Iterator[None]:
         with _guard:
             _inside -= 1
             if not _inside:
+                # newer versions let only that thread set the limit that set it first
+                clear = getattr(OpenBLASController, "clear_controlling_thread", None)
+                if clear is not None:
+                    clear(force=True)
                 _limit.close()
 
 
