@@ -11,6 +11,7 @@ and one that tells that more follow; the sign is the number's lowest bit.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections import Counter
@@ -118,7 +119,7 @@ def unroll(ring: list[Point]) -> list[list[Point]]:
 def _cut(ring: list[Point], edge: float, side: int) -> list[Point]:
     """The part of a closed ring on one side of a meridian (Sutherland and Hodgman)."""
     kept: list[Point] = []
-    for a, b in zip(ring, ring[1:], strict=False):
+    for a, b in itertools.pairwise(ring):
         inside = [(lon - edge) * side >= 0 for lon in (a[0], b[0])]
         if inside[0]:
             kept.append(a)
