@@ -61,6 +61,8 @@ SETTLED = """() => {
   return seen.every((image) => image.complete && image.naturalWidth > 0);
 }"""
 
+DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
 
 def make_library(folder: Path, *, every: int = 1) -> Path:
     """A library of samples, each with a place in its EXIF data, and of an edited copy of one.
@@ -150,8 +152,9 @@ def number_of(page: Page, base: str, name: str) -> int:
 
 
 def settle(page: Page) -> None:
-    """Wait until nothing is under way and every picture in sight is there."""
+    """Wait until nothing is under way, every picture in sight is there, and all is drawn."""
     page.wait_for_function(SETTLED)
+    page.evaluate(DRAWN)
 
 
 def search(page: Page, base: str) -> None:

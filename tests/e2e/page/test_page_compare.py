@@ -10,6 +10,16 @@ from views_kit import Views
 from page_pictures import number_of
 
 COFFEE = ("photo-coffee.jpg", "photo-coffee-grey.jpg")
+FRAMES = """() => new Promise((done) => {
+  let asked = 0;
+  const ask = window.requestAnimationFrame;
+  window.requestAnimationFrame = (run) => (asked += 1, ask.call(window, run));
+  setTimeout(() => {
+    window.requestAnimationFrame = ask;
+    done(asked);
+  }, 300);
+})"""
+"""How many frames the page asks for in a while."""
 
 
 @pytest.fixture
@@ -53,6 +63,7 @@ def test_panes_show_the_same_part_when_one_is_enlarged(views: Views, coffee: lis
     after = [views.looks(panes.nth(i)) for i in (0, 1)]
     for i in (0, 1):
         assert np.abs(after[i].astype(int) - before[i]).mean() > 5
+    assert views.page.evaluate(FRAMES) <= 1  # and when they stand still, nothing is drawn
     # the copy is the same but for its colours: where both look, their light is the same
     light = [one.mean(2)[20:-20, 20:-20] for one in after]
     assert np.corrcoef(light[0].ravel(), light[1].ravel())[0, 1] > 0.9

@@ -74,10 +74,11 @@ class Views:
         drag(self.page, [(left + x * width, top + y * height) for x, y in points])
 
     def looks(self, what: Locator | None = None, *, rest: bool = True) -> np.ndarray:
-        """What an element (or the first canvas) looks like, uint8 ``[H, W, 3]``; by default once at rest."""
-        from page_pictures import settle
+        """What an element (or the first canvas) looks like (at rest), uint8 ``[H, W, 3]``."""
+        from page_pictures import DRAWN, settle
 
         if rest:
             settle(self.page)
+        self.page.evaluate(DRAWN)
         shot = (what or self.page.locator(".map-canvas").first).screenshot()
         return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"))

@@ -207,14 +207,11 @@ class CompareView {
 
   /** A pane moved: the others show the same part, measured by their own size. */
   follow(leader) {
-    if (this.following) return;
-    this.following = true;
     const { plane, wide, tall } = leader;
     for (const pane of this.panes) {
       if (pane === leader || !pane.plane.width) continue;
       const scale = (plane.scale / plane.least) * pane.plane.least;
-      pane.plane.look((plane.x / wide) * pane.wide, (plane.y / tall) * pane.tall, scale);
+      pane.plane.follow((plane.x / wide) * pane.wide, (plane.y / tall) * pane.tall, scale);
     }
-    this.following = false;
   }
 }

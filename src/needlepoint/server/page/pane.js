@@ -20,7 +20,7 @@ export class Pane {
     this.plane = new Plane(this.canvas, [0, 0, this.wide, this.tall], this.long * 8, {
       draw: (context) => this.#draw(context),
       twice: (x, y) => this.plane.zoom(2.2, x, y, true),
-      moved: () => this.#moved(),
+      moved: () => this.view.follow(this),
     });
     this.plane.room = 0.98;
     this.plane.fit();
@@ -51,8 +51,8 @@ export class Pane {
     });
   }
 
-  #moved() {
-    this.view.follow(this);
+  // Enlarged beyond the pixels at hand, a picture is asked for again, finer.
+  #sharpen() {
     if (!this.fine && this.long > FIRST && this.plane.scale * this.plane.ratio > FIRST * 1.2) {
       this.fine = true;
       this.#load(FINE);
@@ -60,6 +60,7 @@ export class Pane {
   }
 
   #draw(context) {
+    this.#sharpen();
     const { plane, view } = this;
     const [left, top] = plane.toPixels(0, 0);
     const [right, bottom] = plane.toPixels(this.wide, this.tall);

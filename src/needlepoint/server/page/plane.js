@@ -99,6 +99,13 @@ export class Plane {
     this.flight = requestAnimationFrame(fly);
   }
 
+  // Look where another plane looks; this does not count as having moved.
+  follow(x, y, scale) {
+    cancelAnimationFrame(this.flight);
+    Object.assign(this, { x, y, scale: Math.min(Math.max(scale, this.least), this.most) });
+    this.redraw();
+  }
+
   zoom(factor, px = this.width / 2, py = this.height / 2, smooth = false) {
     const [x, y] = this.toPlane(px, py);
     const scale = Math.min(Math.max(this.scale * factor, this.least), this.most);
