@@ -50,6 +50,24 @@ def test_each_cell_has_the_best_of_the_windows_that_hold_it(features):
     assert found.values.max() == pytest.approx(found.score)
 
 
+def test_cells_are_projected_where_the_question_is_of_another_space(features):
+    turn = np.linalg.qr(np.random.default_rng(5).normal(size=(48, 48)))[0].astype(np.float32)
+
+    def project(means):
+        assert means.shape[1] == 48
+        turned = means @ turn
+        return turned / np.linalg.norm(turned, axis=1, keepdims=True)
+
+    question = unit(thing(features) @ turn)
+    bare = replace(features, lead=None)
+    found, wanted = (
+        heat(bare, question, SIZES, project=project),
+        heat(features, thing(features), SIZES),
+    )
+    assert found.box == wanted.box
+    np.testing.assert_allclose(found.values, wanted.values, atol=1e-5)
+
+
 def test_a_box_at_the_border_is_cut_to_the_picture(features):
     corner = unit(features.lead[5, 8])
     x, y, w, h = heat(features, corner, (1,)).box

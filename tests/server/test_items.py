@@ -190,8 +190,15 @@ def test_heat_lies_where_the_question_is_answered(client: TestClient) -> None:
     assert -1 <= found["score"] <= 1
 
 
-def test_heat_wants_one_picture(client: TestClient) -> None:
-    for q in ("a cat", "@1 @2", ""):
+def test_heat_answers_words_at_least_as_well_as_the_places_kept(client: TestClient) -> None:
+    hit = client.get("/v1/search", params={"q": "cat", "limit": 1}).json()["hits"][0]
+    found = client.get(f"/v1/items/{hit['id']}/heat", params={"q": "cat"}).json()
+    assert found["score"] > hit["score"] - 0.05  # kept places are some of all windows, in 4 bits
+    assert found["box"][2] > 0
+
+
+def test_heat_wants_one_part(client: TestClient) -> None:
+    for q in ("a cat + a dog", "@1 @2", ""):
         refused(client.get("/v1/items/1/heat", params={"q": q}), 400, "usage")
     refused(client.get("/v1/items/999/heat", params={"q": "@1"}), 404, "no-such-item")
     refused(client.get("/v1/items/1/heat"), 422, "invalid")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -222,11 +223,9 @@ class Asker:
                 self._store.search([ready.probe], 1)
 
     def heat(self, number: int, query: Query, model: str | None) -> Heat:
-        """One question of one picture part held against every window of one picture."""
-        if len(query.parts) != 1 or query.parts[0].kind == "text":
-            raise UsageError(
-                f"a heat map needs a question with one picture, piece or item. Received: {query}"
-            )
+        """One question of one part held against every window of one picture."""
+        if len(query.parts) != 1:
+            raise UsageError(f"a heat map needs a question with one part. Received: {query}")
         asked = self.preparer.prepare(query.parts[0], Options(model=model))
         path = self.preparer.path_of(number)
         stored = self._store.get_blob(number, f"map:{asked.space.name}")
@@ -242,7 +241,10 @@ class Asker:
                 "--library."
             )
         features = dense_map(encoder, decode(path, at_least=recipe.long_side), recipe)
-        return heat(features, asked.probe.vector, WINDOW_SIZES)
+        space = asked.space.name
+        leads = features.lead is not None and space == encoder.card.spaces[0].name
+        project = None if leads else partial(encoder.project, space=space)
+        return heat(features, asked.probe.vector, WINDOW_SIZES, project=project)
 
     def _within(self, options: Options) -> Ids | None:
         if options.where is None:

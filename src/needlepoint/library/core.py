@@ -318,11 +318,11 @@ class Library(Care):
 
         Args:
             number: id of the picture.
-            query: a question with one part: a picture, a piece or an item. (Words have no map.)
+            query: a question with one part: words, a picture, a piece or an item.
             model: encoder; None for the one that answers pictures.
 
         Raises:
-            UsageError: no such item, or the question has several parts or words.
+            UsageError: no such item, or the question has several parts.
             PictureError: the picture has to be read and cannot be.
         """
         return self._asker.heat(number, Query.coerce(query), _canonical(model))

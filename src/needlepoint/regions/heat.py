@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,19 +47,30 @@ class Heat:
         return scaled
 
 
-def heat(features: DenseFeatures, question: Floats, sizes: tuple[int, ...]) -> Heat:
+def heat(
+    features: DenseFeatures,
+    question: Floats,
+    sizes: tuple[int, ...],
+    *,
+    project: Callable[[Floats], Floats] | None = None,
+) -> Heat:
     """Hold a question against every window of a map.
 
     Args:
-        features: a map with ``lead``.
-        question: float32 ``[D]``, unit length, in the encoder's first space.
+        features: a map; with ``lead`` where ``project`` is None.
+        question: float32 ``[D]``, unit length.
         sizes: window sides in cells.
+        project: turns means of cells float32 ``[N, C]`` into unit vectors ``[N, D]`` of the
+            question's space; None where that is the space of ``lead``.
     """
-    assert features.lead is not None
-    rows, cols = features.lead.shape[:2]
+    rows, cols = features.cells.shape[:2]
     spans = window_spans(rows, cols, sizes)
-    windows = window_means(features.lead, spans)
-    windows /= np.maximum(np.linalg.norm(windows, axis=1, keepdims=True), 1e-12)
+    if project is not None:
+        windows = project(window_means(features.cells, spans))
+    else:
+        assert features.lead is not None
+        windows = window_means(features.lead, spans)
+        windows /= np.maximum(np.linalg.norm(windows, axis=1, keepdims=True), 1e-12)
     scores = windows @ question
     values = np.full((rows, cols), -1.0, np.float32)
     # Weak windows first, so that a cell ends with the best of those that hold it.

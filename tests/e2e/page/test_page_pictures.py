@@ -292,7 +292,7 @@ def test_the_matched_place_is_a_box_to_go_on_from(opened: Open, page: Page) -> N
 
 
 def test_what_is_refused_over_a_picture_is_said_over_the_picture(opened: Open, page: Page) -> None:
-    there = opened("?q=cat")
+    there = opened("?q=cat+%2B+dog")
     page.locator("[data-index='0']").click()
     ready(page)
     page.keyboard.press("h")
@@ -300,4 +300,4 @@ def test_what_is_refused_over_a_picture_is_said_over_the_picture(opened: Open, p
     expect(notice).to_contain_text("a heat map needs a question")
     notice.get_by_role("button", name="Dismiss").click()
     expect(notice).to_have_count(0)
-    assert there.question() == "cat"
+    assert there.question() == "cat + dog"
