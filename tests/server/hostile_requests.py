@@ -317,7 +317,8 @@ def everything(pictures: dict[str, bytes], places: dict[str, str]) -> list[Hosti
     found += asked("questions", "/v1/search?q={}", BAD_QUESTIONS)
     pictured = [placed(f'img:"{path}"') for path in BAD_PICTURES]
     found += asked("questions", "/v1/search?q={}", pictured)
-    found += asked("questions", "/v1/items/1/heat?q={}", ("", "a dog + a cat", "@1 + @2", "@99999999", "-"))
+    several = ("", "a dog + a cat", "@1 + @2", "@99999999", "-")
+    found += asked("questions", "/v1/items/1/heat?q={}", several)
     urls = [placed(url) for url in FETCHES]
     found += asked("fetches", "/v1/search?q={}", [f'img:"{url}"' for url in urls])
     for target in ("/v1/search?q=a&where={}", "/v1/items?where={}", "/v1/facets?where={}"):

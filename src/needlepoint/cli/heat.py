@@ -24,7 +24,9 @@ SIDE = 1024
 @click.option("--model", metavar="ADDR", help="Ask this encoder.")
 @common
 def heat(door: Door, item: str, question: str, target: str, model: str | None) -> int:
-    """Draw where in the picture ITEM (@1234) the QUESTION (words, a picture or a piece) is answered.
+    """Draw where in the picture ITEM (@1234) the QUESTION is answered.
+
+    QUESTION is words, a picture or a piece of one.
 
     Every window of the picture is compared, not only those the library keeps. Prints the path
     written, the best box as x,y,w,h and its score.
