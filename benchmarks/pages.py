@@ -272,6 +272,19 @@ def draw(rows: list[Row]) -> str:
     return "\n".join([*out, "</svg>"]) + "\n"
 
 
+def likely_rules(rows: list[Row]) -> str:
+    """Three ways to say which of an answer match."""
+    head = ["question", "set", "rule", "shown", "precision", "recall", "F1 (95 %)"]
+    lines = [
+        [
+            *(r["question"], r["set"], r["rule"], r["shown"], r["precision"], r["recall"]),
+            f"{r['f1']} ({r['f1_low']} to {r['f1_high']})",
+        ]
+        for r in rows
+    ]
+    return table(head, lines)
+
+
 TABLES: dict[str, tuple[str, Callable[[list[Row]], str]]] = (
     {
         "needle bytes": ("needle-curve", needle_bytes),
@@ -282,6 +295,7 @@ TABLES: dict[str, tuple[str, Callable[[list[Row]], str]]] = (
         "calibration errors": ("calibration", calibration_errors),
         "calibration pairs": ("calibration", lambda rows: calibration_bins(rows, "pairs")),
         "calibration first": ("calibration", lambda rows: calibration_bins(rows, "first")),
+        "likely rules": ("likely", likely_rules),
         "words shipped": ("words", words_shipped),
         "words variants": ("words", words_variants),
     }
