@@ -32,7 +32,6 @@ from collections import defaultdict
 from pathlib import Path
 
 from common import write_rows
-from peer_clip import make_models
 from serving import CODE, serving
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
@@ -143,7 +142,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
-    make_models(args.work)
+    # in a process of its own: what a parent once held counts as memory of its children
+    prepare = "import sys, pathlib, peer_clip; peer_clip.make_models(pathlib.Path(sys.argv[1]))"
+    command = [sys.executable, "-c", prepare, str(args.work)]
+    subprocess.run(command, check=True, cwd=Path(__file__).parent)
     contenders = {
         PEER: Rclip(args.rclip.resolve(), args.work),
         "needlepoint, same model": Mine(
