@@ -17,7 +17,6 @@ QUICK = (
     "library deleted under the server",
     "folder of pictures unmounted",
     "picture files deleted, cut and replaced",
-    "database locked by another program",
     "no more files may be opened",
     "clients hang up in mid answer",
     "SIGTERM during requests",
