@@ -13,9 +13,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from parity_kit import NEAR
 from tiny import WORDS, pictures
 
-from common import NEAR
 from needlepoint.encoders.address import open_encoder
 from needlepoint.errors import UsageError
 from needlepoint.methods.card import describer_of, find_method

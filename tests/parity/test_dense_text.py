@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from parity_kit import NEAR, unit
 from tiny import pictures
 
-from common import NEAR, unit
 from needlepoint.encoders.address import open_encoder
 from needlepoint.errors import UsageError
 from needlepoint.methods.card import describer_of, find_method

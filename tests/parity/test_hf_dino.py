@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 import torch
+from parity_kit import ALL, NEAR, check_dense, check_independence, check_shares, unit
 from tiny import pictures
 
-from common import ALL, NEAR, check_dense, check_independence, check_shares, unit
 from needlepoint.encoders.address import open_encoder
 from needlepoint.parts import DenseEncoder, TextEncoder
 

@@ -8,9 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from tiny import pictures
-
-from common import (
+from parity_kit import (
     ALL,
     NEAR,
     TEXTS,
@@ -21,6 +19,8 @@ from common import (
     tensor_of,
     unit,
 )
+from tiny import pictures
+
 from needlepoint.encoders.address import open_encoder
 from needlepoint.errors import ModelUnavailable, UsageError
 from needlepoint.parts import DenseEncoder, Encoder, TextEncoder

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from parity_kit import NEAR, TEXTS, tensor_of, unit
 from PIL import Image
 from slow_lare import slow_boxes, slow_crops, slow_map, slow_score
 
-from common import NEAR, TEXTS, tensor_of, unit
 from needlepoint.encoders.address import open_encoder
 from needlepoint.encoders.torch_tools import attention, received
 from needlepoint.methods.fine_grained.lare import LareDescriber, gate, read

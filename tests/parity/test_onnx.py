@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from parity_kit import TEXTS, check_independence
 from tiny import pictures
 
-from common import TEXTS, check_independence
 from needlepoint.encoders import export as exporting
 from needlepoint.encoders.address import open_encoder
 from needlepoint.errors import ModelUnavailable, NeedlepointError, UsageError

@@ -8,10 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from tiny import pictures
-
-from common import (
+from parity_kit import (
     ALL,
     NEAR,
     TEXTS,
@@ -21,6 +18,9 @@ from common import (
     check_shares,
     unit,
 )
+from PIL import Image
+from tiny import pictures
+
 from needlepoint.encoders.address import open_encoder
 from needlepoint.errors import ModelUnavailable, UsageError
 from needlepoint.parts import DenseEncoder, TextEncoder

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from parity_kit import NEAR, TEXTS, unit
 from tiny import pictures
 
-from common import NEAR, TEXTS, unit
 from needlepoint.encoders.address import open_encoder
 from needlepoint.errors import UsageError
 
