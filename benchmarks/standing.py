@@ -205,8 +205,8 @@ without any download: another, smaller model, with 32 places a picture, which rc
             peer[0]["load"]
         }. "Warm" is rclip's own search
 in one process, and needlepoint's answer over HTTP, JSON and facts counted. Memory is that of the
-one process (for needlepoint "warm": the server). **Not like for like:** the picture asked with is one
-of the library, so the warm server reads its stored vector where rclip encodes the file again.
+one process (for needlepoint "warm": the server). **Not like for like:** the picture asked with is
+one of the library, so the warm server reads its stored vector where rclip encodes the file again.
 """,
         encoding="utf-8",
     )
