@@ -17,7 +17,7 @@ $(DEMO_ENV)/ready: requirements/base.txt pyproject.toml
 	touch $@
 
 test: $(TEST_ENV)/ready lint
-	$(TEST_ENV)/bin/python -m pytest
+	$(TEST_ENV)/bin/python -m pytest -n 2 --dist loadfile
 
 lint: $(TEST_ENV)/ready
 	$(TEST_ENV)/bin/ruff check .

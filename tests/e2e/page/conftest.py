@@ -97,9 +97,12 @@ def served(library_folder: Path) -> Iterator[str]:
         listener.join(PATIENCE_S)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """One browser for all tests; each has a context of its own."""
+    """One browser for the tests of a file; each has a context of its own.
+
+    While it is there an event loop runs in this thread, and other files' tests may want their own.
+    """
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=PATIENCE_S * 250)
