@@ -14,6 +14,10 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
+
+# Imported here, not when first used: pytest rewrites the modules of its plugins, and Python 3.11
+# cannot parse in two threads at once, while a server's threads import what they need.
+from schemathesis.specs.openapi import schemas as _  # noqa: F401
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
