@@ -42,6 +42,14 @@ def served(served_folder: Path) -> Iterator[Library]:
 
 
 @pytest.fixture
+def library(served_folder: Path, tmp_path: Path) -> Iterator[Library]:
+    """A copy of the library that a test may write to, open."""
+    shutil.copytree(served_folder, tmp_path / "library")
+    with Library.open(tmp_path / "library") as opened:
+        yield opened
+
+
+@pytest.fixture
 def ask(served: Library) -> Iterator[Ask]:
     """``ask(token="…", …)`` → a client of a server with these settings, closed at the end."""
     opened: list[TestClient] = []

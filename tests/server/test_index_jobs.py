@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,13 +24,6 @@ def more(tmp_path: Path) -> Path:
     for name in ("photo-fig", "photo-flower", "desk-02"):
         shutil.copy(SAMPLES / f"{name}.jpg", folder)
     return folder
-
-
-@pytest.fixture
-def library(served_folder: Path, tmp_path: Path) -> Iterator[Library]:
-    shutil.copytree(served_folder, tmp_path / "library")
-    with Library.open(tmp_path / "library") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +14,6 @@ from needlepoint.library import Library, layout
 from needlepoint.search.projection import project
 
 LONG = 60.0
-
-
-@pytest.fixture
-def library(served_folder: Path, tmp_path: Path) -> Iterator[Library]:
-    shutil.copytree(served_folder, tmp_path / "library")
-    with Library.open(tmp_path / "library") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from fastapi.testclient import TestClient
 from server_kit import Ask
 
 from needlepoint.library import Library
 from needlepoint.library import saved as module
-
-
-@pytest.fixture
-def library(served_folder: Path, tmp_path: Path) -> Iterator[Library]:
-    shutil.copytree(served_folder, tmp_path / "library")
-    with Library.open(tmp_path / "library") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from needlepoint.errors import ModelUnavailable
 from needlepoint.outside.captioner import Captioner
 from needlepoint.outside.chat import ChatModel
 from needlepoint.outside.generator import Generator
@@ -73,6 +74,19 @@ class Helpers:
     chat: ChatModel | None = None
     captioner: Captioner | None = None
     generator: Generator | None = None
+
+    def chat_for(self, method: str) -> ChatModel:
+        """The chat model, for a method that cannot do without.
+
+        Raises:
+            ModelUnavailable: none is configured; says how to name one.
+        """
+        if self.chat is None:
+            raise ModelUnavailable(
+                f"`method` is {method}, which needs a chat model. Name one: "
+                "--chat openai:BASE_URL#MODEL."
+            )
+        return self.chat
 
 
 class View(Protocol):

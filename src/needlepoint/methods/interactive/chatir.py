@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from needlepoint.errors import ModelUnavailable
 from needlepoint.methods.card import Method, MethodCard, register
 from needlepoint.methods.dialogue import Helpers, Turn, Understood, View
 from needlepoint.methods.interactive import feedback
@@ -91,11 +90,7 @@ def dialogue(options: str, helpers: Helpers) -> ChatIR:
         ModelUnavailable: no chat model is configured.
     """
     read = read_options(Options, options, "chatir")
-    if helpers.chat is None:
-        raise ModelUnavailable(
-            "`method` is chatir, which needs a chat model. Name one: --chat openai:BASE_URL#MODEL."
-        )
-    return ChatIR(read, helpers.chat)
+    return ChatIR(read, helpers.chat_for("chatir"))
 
 
 CARD = register(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from needlepoint.errors import ModelUnavailable
 from needlepoint.methods.candidates import Candidates, softmax
 from needlepoint.methods.card import Method, MethodCard, register
 from needlepoint.methods.dialogue import Helpers, Turn, Understood, View
@@ -153,11 +152,7 @@ def dialogue(options: str, helpers: Helpers) -> PlugIR:
         UsageError: a number below 1.
     """
     read = read_options(Options, options, "plugir")
-    if helpers.chat is None:
-        raise ModelUnavailable(
-            "`method` is plugir, which needs a chat model. Name one: --chat openai:BASE_URL#MODEL."
-        )
-    return PlugIR(read, helpers.chat, helpers.captioner)
+    return PlugIR(read, helpers.chat_for("plugir"), helpers.captioner)
 
 
 CARD = register(
