@@ -1,4 +1,4 @@
-"""What an interactive method may ask of a library, over the arrays of the bench.
+"""What an interactive method or a composer may ask of a library, over the arrays of the bench.
 
 Shapes: G pictures, V probes, D dim. A picture's place in the gallery is its id.
 """
@@ -19,6 +19,7 @@ from needlepoint.methods.dialogue import Mark, Understood
 from needlepoint.parts import Calibrated, Calibration, Encoder, Floats, SpaceCard, TextEncoder
 from needlepoint.picture import Box, Picture, Pixels
 from needlepoint.query import Part, Query
+from needlepoint.regions.focus import cut
 from needlepoint.regions.question import picture_vector
 from needlepoint.search.exact import segment_max
 from needlepoint.search.fusion import BEST, Fusion
@@ -73,7 +74,7 @@ class ArrayView:
             np.array([getattr(probe, name) for probe in probes], np.float64)
             for name in ("weight", "mean", "std")
         )
-        return fuse(columns, weights, means, stds)
+        return fuse(columns, weights, means, stds, [probe.curve for probe in probes])
 
     def standard(self, probes: Sequence[Probe]) -> list[Probe]:
         """The probes with the background their encoder knows, else with that of the gallery."""
@@ -107,6 +108,25 @@ class ArrayView:
     def seen(self, pixels: Pixels) -> Probe:
         """A picture that is not of the gallery as a probe."""
         return self._ready(Query.coerce(pixels).parts[0]).probe
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder the gallery was described with."""
+        return self._encoder
+
+    def pixels_of(self, part: Part) -> Pixels:
+        """What a picture that is held in memory or an item shows, or its piece of it."""
+        picture = part.picture
+        if picture is None:
+            if part.kind != "item":
+                raise UsageError(f"the bench shows no pictures from elsewhere. Received: {part}")
+            picture = self._album.load(self._files[int(part.value)], 0)
+        return picture.pixels if part.box is None else cut(picture, part.box)
+
+    def spread(self, probe: Probe) -> tuple[float, float]:
+        """Mean and deviation (N - 1) over the gallery."""
+        scores = self._row(probe)
+        return float(scores.mean()), float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
 
     # -- parts to probes
 

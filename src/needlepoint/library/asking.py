@@ -29,9 +29,7 @@ from needlepoint.library.hits import (
 from needlepoint.library.preparing import Preparer, Texts, calibration_of
 from needlepoint.library.roster import BUILTIN, Roster
 from needlepoint.methods.card import Asked, find_method
-from needlepoint.parts import (
-    DenseEncoder,
-)
+from needlepoint.parts import DenseEncoder, Encoder
 from needlepoint.picture import Picture
 from needlepoint.query import Part, Query
 from needlepoint.regions.describe import WINDOW_SIZES, dense_map
@@ -133,6 +131,11 @@ class Asker:
         encoder = self._roster.open(space.encoder)
         known = calibration_of(encoder, space, None, probe.fusion)
         return None if known is None else known.background(probe.vector)
+
+    def encoder(self, options: Options) -> Encoder:
+        """The encoder that questions by picture are asked of."""
+        space = self._roster.space("image", options.model, options.method)
+        return self._roster.open(space.encoder)
 
     def pictures(self, space: int, options: Options) -> Ids:
         """Ids, ascending, of the pictures that a question asked in a space may find."""

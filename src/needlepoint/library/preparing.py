@@ -15,8 +15,9 @@ from needlepoint.library.hits import Ready
 from needlepoint.library.roster import Asks, Roster, method_of
 from needlepoint.methods.card import Asked, Method, find_method
 from needlepoint.parts import Calibrated, Calibration, Encoder, Floats, TextEncoder
-from needlepoint.picture import Box, Picture
+from needlepoint.picture import Box, Picture, Pixels
 from needlepoint.query import Part, Query
+from needlepoint.regions.focus import cut
 from needlepoint.regions.question import QUESTION_SIDE, picture_vector
 from needlepoint.regions.recipe import is_policy
 from needlepoint.search.fusion import BEST, WHOLE, Fusion
@@ -115,6 +116,13 @@ class Preparer:
         if box is not None:
             box = _in_pixels(box, picture, percent=part.box_percent)
         return picture_vector(encoder, picture, box, recipe=space.recipe, space=space.name)
+
+    def pixels_of(self, part: Part) -> Pixels:
+        """What a picture part or an item shows, or its piece of it."""
+        picture = self._picture(part)
+        if part.box is None:
+            return picture.pixels
+        return cut(picture, _in_pixels(part.box, picture, percent=part.box_percent))
 
     def _picture(self, part: Part) -> Picture:
         if part.picture is not None:

@@ -1,4 +1,4 @@
-"""What a dialogue may ask of a library."""
+"""What a dialogue or a composer may ask of a library."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from needlepoint.intake.decode import decode
 from needlepoint.library.asking import Asker, Options
 from needlepoint.methods.dialogue import Mark
-from needlepoint.parts import Floats
+from needlepoint.parts import Encoder, Floats
 from needlepoint.picture import Pixels
 from needlepoint.query import Part, Query
 from needlepoint.store.base import Ids, Probe
@@ -19,9 +19,12 @@ from needlepoint.store.sqlite import SqliteStore
 BACKGROUND = 200
 """Pictures whose scores tell what is unrelated, where the encoder has no calibration."""
 
+SPREAD = 2000
+"""Pictures that tell mean and spread of a score over the library; all where there are no more."""
+
 
 class LibraryView:
-    """A library as a dialogue sees it; see ``methods.dialogue.View``."""
+    """A library as a method sees it; see ``methods.dialogue.View``, ``methods.composing.Sight``."""
 
     def __init__(self, store: SqliteStore, asker: Asker, options: Options) -> None:
         self._store, self._asker, self._options = store, asker, options
@@ -69,17 +72,32 @@ class LibraryView:
         """A picture that is not of the library as a probe."""
         return self._asker.probes(Query.coerce(pixels), self._options)[0]
 
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder that answers pictures."""
+        return self._asker.encoder(self._options)
+
+    def pixels_of(self, part: Part) -> Pixels:
+        """What a picture, an item or a piece of one shows."""
+        return self._asker.preparer.pixels_of(part)
+
+    def spread(self, probe: Probe) -> tuple[float, float]:
+        """Mean and deviation over the library; beyond ``SPREAD`` pictures, over so many."""
+        scores = self._scores(probe, SPREAD)
+        return float(scores.mean()), float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
+
     def _standard(self, probe: Probe) -> Probe:
         known = self._asker.background(probe)
         if known is None:
-            rows = self._store.fetch_vectors(
-                self.sample(BACKGROUND, probe.space).tolist(), probe.space
-            )
-            whole = np.array([[row.whole @ probe.vector for row in rows.values()]], np.float32)
-            region = np.array(
-                [[max(row.regions @ probe.vector, default=-np.inf) for row in rows.values()]],
-                np.float32,
-            )
-            score = probe.fusion.combine(whole, region)
-            known = float(score.mean()), float(max(score.std(), 1e-6))
+            scores = self._scores(probe, BACKGROUND)
+            known = float(scores.mean()), float(max(scores.std(), 1e-6))
         return replace(probe, mean=known[0], std=known[1])
+
+    def _scores(self, probe: Probe, count: int) -> Floats:
+        """The probe's scores of up to ``count`` pictures, spread evenly."""
+        rows = self._store.fetch_vectors(self.sample(count, probe.space).tolist(), probe.space)
+        whole = np.array([row.whole @ probe.vector for row in rows.values()], np.float32)
+        region = np.array(
+            [max(row.regions @ probe.vector, default=-np.inf) for row in rows.values()], np.float32
+        )
+        return probe.fusion.combine(whole, region)

@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 from typing import Any, Literal, Protocol
 
 from needlepoint.errors import UsageError
+from needlepoint.methods.composing import Composer
 from needlepoint.methods.dialogue import Dialogue, Helpers
 from needlepoint.methods.options import without
 from needlepoint.parts import Encoder, EncoderCard, Floats
@@ -86,7 +87,7 @@ class Method:
     score, for an encoder and the options; ``asks`` is None where the text tower alone serves.
     ``when_asked`` names the options that change no vector: a question may give them another value
     than the library was indexed with. ``dialogue`` makes an interactive method at work from its
-    options and the outside models there are.
+    options and the outside models there are, ``composer`` one that answers a picture and a change.
     """
 
     card: MethodCard
@@ -95,6 +96,7 @@ class Method:
     asks: Asks | None = None
     when_asked: tuple[str, ...] = ()
     dialogue: Callable[[str, Helpers], Dialogue] | None = None
+    composer: Callable[[str, Helpers], Composer] | None = None
 
 
 _METHODS: dict[str, Method] = {}
@@ -178,6 +180,9 @@ def how_to(method: Method) -> dict[str, str]:
         index = "needlepoint index FOLDER"  # any library will do
     if method.dialogue is not None:
         return {"index": index, "search": f"needlepoint chat --method {card.name}"}
+    if method.composer is not None:
+        search = f'needlepoint search PICTURE --change "WORDS" --method {card.name}'
+        return {"index": index, "search": search}
     corpus = " --corpus TEXTS" if method.asks is not None else ""
     return {"index": index, "search": f"needlepoint search --method {card.name}{corpus} QUESTION"}
 

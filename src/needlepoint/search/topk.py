@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +14,7 @@ from needlepoint.parts import Floats
 
 Ids = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
+Curve = Literal["linear", "gaussian"]
 
 
 def check_k(k: int) -> int:
@@ -45,11 +50,19 @@ def at_least_kth(score: Floats, k: int, margin: float) -> npt.NDArray[np.intp]:
     return np.flatnonzero(score >= kth - np.float32(margin))
 
 
-def fuse(parts: Floats, weights: Doubles, means: Doubles, stds: Doubles) -> Floats:
+def fuse(
+    parts: Floats,
+    weights: Doubles,
+    means: Doubles,
+    stds: Doubles,
+    curves: Sequence[Curve] | None = None,
+) -> Floats:
     """One score float32 ``[N]`` from those of several probes, float32 ``[N, V]``.
 
-    ``sum_v weight_v * (parts_v - mean_v) / std_v``, divided by ``sum_v |weight_v|``. A single
-    probe of positive weight with mean 0 and std 1 keeps its cosine.
+    ``sum_v weight_v * c_v((parts_v - mean_v) / std_v)``, divided by ``sum_v |weight_v|``. The curve
+    ``c`` is the standard normal distribution function where it is ``gaussian`` (WeiCom, IGARSS
+    2024), else the identity. A single linear probe of positive weight with mean 0 and std 1 keeps
+    its cosine.
 
     Raises:
         UsageError: weights that are all zero, a std not above 0, or a number that is not finite.
@@ -64,5 +77,23 @@ def fuse(parts: Floats, weights: Doubles, means: Doubles, stds: Doubles) -> Floa
     fused = np.zeros(len(parts), np.float64)
     for v in range(parts.shape[1]):  # one probe after the other: the order of the sum is fixed
         part = parts[:, v].astype(np.float64)
-        fused += float(weights[v]) / total * ((part - float(means[v])) / float(stds[v]))
+        standard = (part - float(means[v])) / float(stds[v])
+        if curves is not None and curves[v] == "gaussian":
+            standard = gaussian_cdf(standard)
+        fused += float(weights[v]) / total * standard
     return fused.astype(np.float32)
+
+
+_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+def gaussian_cdf(standard: Doubles) -> Doubles:
+    """Share of a normal distribution below standardised scores float64 ``[N]``, in 0 to 1.
+
+    Example:
+        >>> gaussian_cdf(np.array([0.0])).tolist()
+        [0.5]
+    """
+    below = np.asarray(_erf(standard / math.sqrt(2.0)), np.float64)
+    found: Doubles = 0.5 * (1.0 + below)
+    return found

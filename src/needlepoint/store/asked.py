@@ -60,9 +60,10 @@ class Asked:
         self._weights = np.array([probe.weight for probe in probes], np.float64)
         self._means = np.array([probe.mean for probe in probes], np.float64)
         self._stds = np.array([probe.std for probe in probes], np.float64)
+        self._curves = [probe.curve for probe in probes]
         # the heaviest probe tells where in the picture the answer is
         self.pointer = int(np.argmax(self._weights))
-        fuse(np.empty((0, len(probes)), np.float32), self._weights, self._means, self._stds)
+        self.weigh(np.empty((0, len(probes)), np.float32))
 
     def exact(self, views: dict[int, View]) -> bool:
         """Whether every vector is compared, and not only those that bits point to."""
@@ -84,7 +85,7 @@ class Asked:
 
     def weigh(self, parts: Floats) -> Floats:
         """One score ``[N]`` for each picture, of its scores ``[N, V]``."""
-        return fuse(parts, self._weights, self._means, self._stds)
+        return fuse(parts, self._weights, self._means, self._stds, self._curves)
 
     def span(self, pairs: Floats) -> tuple[Floats, Floats]:
         """Bounds ``[N]`` of the canonical score of pairs from a scan."""

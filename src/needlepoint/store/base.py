@@ -15,6 +15,7 @@ import numpy.typing as npt
 from needlepoint.parts import Codec, Floats
 from needlepoint.picture import Facts
 from needlepoint.search.fusion import BEST, Fusion
+from needlepoint.search.topk import Curve
 
 Ids = npt.NDArray[np.int64]
 
@@ -100,7 +101,8 @@ class Probe:
     """One query vector: float32 ``[D]`` of unit length, the space it is asked in, its weight.
 
     ``mean`` and ``std`` turn its cosine into ``(cosine - mean) / std`` before the weighted sum;
-    0 and 1 leave it as it is. ``fusion`` makes that cosine of the whole picture's and the best
+    0 and 1 leave it as it is. With ``curve`` ``gaussian`` the share of a normal distribution below
+    that takes its place (WeiCom). ``fusion`` makes the cosine of the whole picture's and the best
     region's.
     """
 
@@ -110,6 +112,7 @@ class Probe:
     mean: float = 0.0
     std: float = 1.0
     fusion: Fusion = BEST
+    curve: Curve = "linear"
 
 
 @dataclass(frozen=True, slots=True)
