@@ -45,7 +45,25 @@ class _ClipLayers(_Layers):
         return self._split(block.self_attn, inner, asked)
 
 
-class ClipImages(_ClipLayers):
+class _ClipPatches(_ClipLayers):
+    """What the image models of CLIP and SigLIP share."""
+
+    patch: int
+    _vision: Any
+
+    def _patches(self, pixels: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Patch embeddings ``[N, P, C]`` without positions, and their rows and columns."""
+        made = self._vision.embeddings.patch_embedding(pixels)
+        return made.flatten(2).transpose(1, 2), (made.shape[2], made.shape[3])
+
+    def _placed(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Tokens with their positions, interpolated where the grid is not that of training."""
+        height, width = (side * self.patch for side in grid)
+        embeddings = self._vision.embeddings
+        return tokens + embeddings.interpolate_pos_encoding(tokens, height, width)
+
+
+class ClipImages(_ClipPatches):
     """``CLIPVisionModel`` with its projection: one class token in front.
 
     Cells are the value path of the last block: value and output projection of its attention for
@@ -60,8 +78,12 @@ class ClipImages(_ClipLayers):
         self._vision, self._project = vision, model.visual_projection
 
     def embed(self, pixels: Tensor) -> tuple[Tensor, Any]:
-        embedded = self._vision.embeddings(pixels, interpolate_pos_encoding=True)
-        return self._vision.pre_layrnorm(embedded), None
+        return self.place(*self._patches(pixels))
+
+    def place(self, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Any]:
+        first = self._vision.embeddings.class_embedding.expand(patches.shape[0], 1, -1)
+        placed = self._placed(torch.cat((first, patches), dim=1), grid)
+        return self._vision.pre_layrnorm(placed), None
 
     def run(self, block: Any, tokens: Tensor, context: Any) -> Tensor:
         return block(tokens, None)
@@ -92,7 +114,7 @@ class ClipImages(_ClipLayers):
         return self.joint(self._vision.post_layernorm(means))
 
 
-class SiglipImages(_ClipLayers):
+class SiglipImages(_ClipPatches):
     """``SiglipVisionModel`` with its attention-pooling head: no class token.
 
     The head lets a learned probe attend to all final tokens. A cell is what the probe would get
@@ -107,7 +129,10 @@ class SiglipImages(_ClipLayers):
         self._vision = vision
 
     def embed(self, pixels: Tensor) -> tuple[Tensor, Any]:
-        return self._vision.embeddings(pixels, interpolate_pos_encoding=True), None
+        return self.place(*self._patches(pixels))
+
+    def place(self, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Any]:
+        return self._placed(patches, grid), None
 
     def run(self, block: Any, tokens: Tensor, context: Any) -> Tensor:
         return block(tokens, None)

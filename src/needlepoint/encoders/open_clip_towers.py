@@ -15,7 +15,7 @@ from needlepoint.encoders.torch_tools import (
     resample_positions,
     split_heads,
 )
-from needlepoint.encoders.towers import ImageTower, Tensor
+from needlepoint.encoders.towers import JointTower, Tensor
 from needlepoint.errors import UsageError
 
 
@@ -64,14 +64,16 @@ class NativeImages(_Blocks):
         return NativeImages(self._visual, stride)
 
     def embed(self, pixels: Tensor) -> tuple[Tensor, Any]:
-        visual = self._visual
-        conv = visual.conv1
+        conv = self._visual.conv1
         if self._stride == self.patch:
             patches = conv(pixels)
         else:
             patches = torch.nn.functional.conv2d(pixels, conv.weight, conv.bias, self._stride)
         grid = (patches.shape[2], patches.shape[3])
-        patches = patches.flatten(2).transpose(1, 2)
+        return self.place(patches.flatten(2).transpose(1, 2), grid)
+
+    def place(self, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Any]:
+        visual = self._visual
         first = visual.class_embedding.expand(patches.shape[0], 1, -1)
         positions = visual.positional_embedding
         placed = torch.cat((positions[:1], resample_positions(positions[1:], grid)))
@@ -144,7 +146,7 @@ class NativeTexts(_Blocks):
         return project(final) if isinstance(project, torch.nn.Linear) else final @ project
 
 
-def image_tower(visual: Any) -> ImageTower | None:
+def image_tower(visual: Any) -> JointTower | None:
     """The tower of an open_clip image model, or None when it is not a plain ViT of a known kind."""
     if getattr(visual, "trunk", None) is not None:
         return timm_tower(visual.trunk, visual.head)

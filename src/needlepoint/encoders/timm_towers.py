@@ -12,7 +12,7 @@ from needlepoint.encoders.torch_tools import (
     resample_positions,
     split_heads,
 )
-from needlepoint.encoders.towers import ImageTower, Tensor
+from needlepoint.encoders.towers import JointTower, Tensor
 
 
 class _Timm:
@@ -25,11 +25,14 @@ class _Timm:
         self.patch = int(trunk.patch_embed.patch_size[0])
 
     def embed(self, pixels: Tensor) -> tuple[Tensor, Any]:
+        stem = self._trunk.patch_embed
+        patches = stem.proj(pixels)
+        grid = (patches.shape[2], patches.shape[3])
+        return self.place(stem.norm(patches.flatten(2).transpose(1, 2)), grid)
+
+    def place(self, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Any]:
         """As timm's ``_pos_embed``: prefix tokens get a position unless ``no_embed_class``."""
         trunk = self._trunk
-        patches = trunk.patch_embed.proj(pixels)
-        grid = (patches.shape[2], patches.shape[3])
-        patches = trunk.patch_embed.norm(patches.flatten(2).transpose(1, 2))
         firsts = [
             one.expand(patches.shape[0], -1, -1)
             for one in (trunk.cls_token, trunk.reg_token)
@@ -122,7 +125,7 @@ class TimmToken(_Timm):
         return self.joint(self._trunk.norm(means))
 
 
-def timm_tower(trunk: Any, after: Any) -> ImageTower | None:
+def timm_tower(trunk: Any, after: Any) -> JointTower | None:
     """The tower of a timm trunk, or None when it is not a plain ViT of a known kind.
 
     Args:

@@ -85,6 +85,17 @@ class ImageTower(Protocol):
         ...
 
 
+class JointTower(ImageTower, Protocol):
+    """An image tower with words in its space, whose patches may be made up (``inversion``)."""
+
+    def place(self, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Any]:
+        """Patch embeddings ``[N, P, C]`` of rows and columns to what ``embed`` gives.
+
+        Prefix tokens are put in front, positions added; the norm before the blocks, if any.
+        """
+        ...
+
+
 class TextTower(Protocol):
     """A text transformer, block by block, on texts padded to a fixed length L."""
 

@@ -30,7 +30,7 @@ from needlepoint.encoders.torch_tools import (
     received,
     unit,
 )
-from needlepoint.encoders.towers import ImageTower, TextTower, Tokenize
+from needlepoint.encoders.towers import ImageTower, JointTower, TextTower, Tokenize
 from needlepoint.errors import UsageError
 from needlepoint.parts import DenseFeatures, EncoderCard, Floats, ImageFeatures
 from needlepoint.picture import Pixels
@@ -273,11 +273,13 @@ class TorchLook(TorchViT):
 class TorchClip(TorchViT, ReadsTexts):
     """A ViT and a text tower in one space."""
 
+    tower: JointTower
+
     def __init__(
         self,
         card: EncoderCard,
         preprocess: Preprocess,
-        tower: ImageTower,
+        tower: JointTower,
         text: TextTower,
         tokenize: Tokenize,
         device: str,
