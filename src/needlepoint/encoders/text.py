@@ -6,11 +6,18 @@ from __future__ import annotations
 import html
 import re
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from needlepoint.errors import UsageError
+
+PLACEHOLDER = "{}"
+
+#: single-word pairs tried in turn to find the tokens that placeholders become
+_PROBES = (("dog", "cat"), ("one", "two"), ("a", "b"), ("x", "y"), ("0", "1"))
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -35,6 +42,11 @@ def clip(text: str) -> str:
     return whitespace(text).lower()
 
 
+def blip(text: str) -> str:
+    """Lower case, the marks ``.!"()*#:;~`` made spaces, single spaces, as BLIP-2's captions."""
+    return _single_spaces(re.sub(r"[.!\"()*#:;~]", " ", text.lower()))
+
+
 def _entities(text: str) -> str:
     return html.unescape(html.unescape(text))
 
@@ -46,6 +58,7 @@ def _single_spaces(text: str) -> str:
 CANONICAL: dict[str, Callable[[str], str]] = {
     "none": lambda text: text,
     "lower": str.lower,
+    "blip": blip,
     "clip": clip,
     "siglip": siglip,
     "canonicalize": canonicalize,
@@ -81,3 +94,35 @@ def word_mask(ids: npt.NDArray[np.int64], tokenizer: Any) -> npt.NDArray[np.bool
     stop = np.where(ends.any(axis=1), ends.argmax(axis=1), filled.sum(axis=1))
     mask: npt.NDArray[np.bool_] = (place >= first) & (place < stop[:, None])
     return mask
+
+
+def slots_of(
+    text: str, token_ids: Callable[[Sequence[str]], npt.NDArray[np.int64]], context: int
+) -> tuple[npt.NDArray[np.int64], tuple[int, ...]]:
+    """Ids of a sentence with stand-ins for its placeholders, and where those are.
+
+    Any tokenizer will do: the places are where two sentences with two one-token words differ.
+
+    Args:
+        text: holds ``{}`` at least once.
+        token_ids: texts to ids int64 ``[N, L]``.
+        context: L, for the message.
+
+    Returns:
+        int64 ``[L]`` and as many places as placeholders.
+
+    Raises:
+        UsageError: no placeholder, or one that is no token of its own within the context.
+    """
+    count = text.count(PLACEHOLDER)
+    if not count:
+        raise UsageError(f"sentence {text!r} must hold {PLACEHOLDER} at least once")
+    for pair in _PROBES:
+        first, second = token_ids([text.replace(PLACEHOLDER, word) for word in pair])
+        differ = np.flatnonzero(first != second)
+        if len(differ) == count:
+            return first, tuple(differ.tolist())
+    raise UsageError(
+        f"sentence {text!r}: no single token stands for each {PLACEHOLDER}; set them apart by "
+        f"spaces and keep the text within {context} tokens"
+    )

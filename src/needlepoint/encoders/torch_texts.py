@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from needlepoint.encoders.convenience import EncodesTexts
-from needlepoint.encoders.text import word_mask
+from needlepoint.encoders.text import slots_of, word_mask
 from needlepoint.encoders.torch_tools import (
     OnTorch,
     array,
@@ -29,11 +29,6 @@ from needlepoint.parts import Floats, TextFeatures
 _WANTS = frozenset(
     {"tokens", "attention", "ids", "words", "ends", "pooling", "final", "joint", "length"}
 )
-
-#: single-word pairs tried in turn to find the one token a placeholder becomes
-_PROBES = (("dog", "cat"), ("one", "two"), ("a", "b"), ("x", "y"), ("0", "1"))
-
-PLACEHOLDER = "{}"
 
 
 class ReadsTexts(OnTorch, EncodesTexts):
@@ -100,20 +95,20 @@ class ReadsTexts(OnTorch, EncodesTexts):
         return positions
 
     def inject(self, texts: Sequence[str], vectors: Floats) -> Floats:
-        """Vectors of texts in which one word is replaced by a pseudo-word.
+        """Vectors of texts in which a pseudo-word stands; ``slots.Slots`` has it with gradients.
 
         Args:
-            texts: N templates with ``{}`` exactly once, as ``"a photo of {} at night"``.
-            vectors: float32 ``[N, C]``, the token embeddings to put there.
+            texts: N templates with ``{}`` at least once, as ``"a photo of {} at night"``.
+            vectors: float32 ``[N, C]``, the token embedding to put at each of its places.
 
         Returns:
             float32 ``[N, D]``, unit length.
 
         Raises:
-            UsageError: no or several placeholders, or shapes that do not fit.
+            UsageError: no placeholder, or shapes that do not fit.
         """
         vectors = np.asarray(vectors, np.float32)
-        found = [self._slot(text) for text in texts]
+        found = [slots_of(text, self.token_ids, self.card.context) for text in texts]
         ids = np.stack([one for one, _ in found])
         embeddings = self.token_embeddings(ids)
         if vectors.shape != (len(texts), embeddings.shape[2]):
@@ -121,25 +116,9 @@ class ReadsTexts(OnTorch, EncodesTexts):
                 f"vectors: must be [N, C] = [{len(texts)}, {embeddings.shape[2]}], received "
                 f"{list(vectors.shape)}"
             )
-        embeddings[np.arange(len(texts)), [slot for _, slot in found]] = vectors
+        for row, (_, places) in enumerate(found):
+            embeddings[row, list(places)] = vectors[row]
         return self.encode_embeddings(embeddings, self.text_positions(ids))
-
-    def _slot(self, text: str) -> tuple[npt.NDArray[np.int64], int]:
-        """Ids of the template with a stand-in word, and where that word's only token is.
-
-        Any tokenizer will do: the place is where two templates with two one-token words differ.
-        """
-        if text.count(PLACEHOLDER) != 1:
-            raise UsageError(f"template '{text}' must hold {PLACEHOLDER} exactly once")
-        for pair in _PROBES:
-            first, second = self.tokenize([text.replace(PLACEHOLDER, word) for word in pair])
-            differ = np.flatnonzero(first != second)
-            if len(differ) == 1:
-                return first, int(differ[0])
-        raise UsageError(
-            f"template '{text}': no single token stands for {PLACEHOLDER}; set it apart by spaces "
-            f"and keep the text within {self.card.context} tokens"
-        )
 
     def _read(self, words: Any, where: Any, want: frozenset[str], block: int) -> TextFeatures:
         tower = self.text

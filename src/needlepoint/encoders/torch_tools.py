@@ -48,7 +48,7 @@ class OnTorch:
 
 def ready(model: Any, device: str, precision: str) -> Any:
     """A loaded float32 model for inference on a device; ``bf16`` halves its large weights."""
-    model = model.eval().to(device)
+    model = model.eval().to(device).requires_grad_(False)
     if precision == "bf16":
         kinds = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.Embedding, torch.nn.MultiheadAttention)
         for module in model.modules():
