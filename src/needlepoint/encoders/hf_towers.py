@@ -13,6 +13,7 @@ from needlepoint.encoders.torch_tools import (
     end_place,
     mask_for,
     one_row,
+    sharpness_of,
     split_heads,
 )
 from needlepoint.encoders.towers import Tensor
@@ -248,6 +249,7 @@ class _Texts(_ClipLayers):
     def __init__(self, model: Any) -> None:
         self._reader = model.text_model
         super().__init__(self._reader.encoder.layers, model.config.text_config.num_attention_heads)
+        self.sharpness = sharpness_of(model)
 
     def words(self, ids: Tensor) -> Tensor:
         return self._reader.embeddings.token_embedding(ids)

@@ -13,6 +13,7 @@ from needlepoint.encoders.torch_tools import (
     end_place,
     mask_for,
     resample_positions,
+    sharpness_of,
     split_heads,
 )
 from needlepoint.encoders.towers import JointTower, Tensor
@@ -119,6 +120,7 @@ class NativeTexts(_Blocks):
         self.mask = tower.attn_mask
         self._how = getattr(tower, "pool_type", None) or tower.text_pool_type
         self._end = getattr(tower, "eos_id", None) or tower.text_eos_id
+        self.sharpness = sharpness_of(model)
 
     def words(self, ids: Tensor) -> Tensor:
         return self._tower.token_embedding(ids)

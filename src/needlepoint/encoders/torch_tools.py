@@ -146,6 +146,12 @@ def class_row(tower: Any, before: Any, context: Any) -> Any:
     return one_row(queries, keys)[:, :, tower.prefix :]
 
 
+def sharpness_of(model: Any) -> float | None:
+    """The inverse temperature that a model of pictures and texts was trained with, if it has one."""
+    scale = getattr(model, "logit_scale", None)
+    return None if scale is None else float(scale.detach().exp())
+
+
 def array(tensor: Any) -> Floats:
     array: Floats = tensor.to(torch.float32).cpu().numpy()
     return array

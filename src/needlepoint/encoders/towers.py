@@ -102,6 +102,8 @@ class TextTower(Protocol):
     blocks: Sequence[Any]
     mask: Tensor | None
     """Added to attention scores, ``[L, L]``, causal; None where every token sees every token."""
+    sharpness: float | None
+    """Inverse temperature that pictures and texts were trained with; None where none is kept."""
 
     def words(self, ids: Tensor) -> Tensor:
         """Token embeddings ``[N, L, C]`` without positions: where pseudo-words are put in."""
