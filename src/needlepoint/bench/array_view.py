@@ -101,6 +101,10 @@ class ArrayView:
         """What is known in words of pictures."""
         return [self._captions[number] if self._captions else "" for number in ids]
 
+    def names(self, ids: Sequence[int]) -> list[str]:
+        """Paths of pictures."""
+        return [self._files[number].as_posix() for number in ids]
+
     def pixels(self, number: int, side: int) -> Pixels:
         """A picture of the gallery."""
         return self._album.load(self._files[number], side).pixels

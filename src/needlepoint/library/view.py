@@ -64,6 +64,11 @@ class LibraryView:
         facts = self._store.facts(ids)
         return [", ".join(facts[number][1].keywords) for number in ids]
 
+    def names(self, ids: Sequence[int]) -> list[str]:
+        """Paths of pictures below their folder of the library."""
+        facts = self._store.facts(ids)
+        return [facts[number][0].path for number in ids]
+
     def pixels(self, number: int, side: int) -> Pixels:
         """A picture of the library."""
         return decode(self._asker.preparer.path_of(number), at_least=side).pixels

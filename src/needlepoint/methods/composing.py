@@ -73,6 +73,10 @@ class Sight(View, Protocol):
         """What a picture, an item or a piece of one shows, uint8 ``[H, W, 3]``."""
         ...
 
+    def names(self, ids: Sequence[int]) -> list[str]:
+        """Where pictures lie, with slashes: the end of it names them in files about a gallery."""
+        ...
+
     def spread(self, probe: Probe) -> tuple[float, float]:
         """Mean and standard deviation (N - 1) of a probe's cosines over the whole gallery."""
         ...
