@@ -17,18 +17,19 @@ class Passes:
 
     ``pictures`` counts pictures and crops, ``maps`` the dense passes among them; ``work`` weighs
     each by its number of pixels (and of patches, where they overlap): 1 is a picture at the
-    encoder's own input size.
+    encoder's own input size. ``texts`` counts texts, also those with pseudo-words in them.
     """
 
     pictures: int = 0
     maps: int = 0
     work: float = 0.0
+    texts: int = 0
 
 
 def counted(encoder: Encoder) -> tuple[Encoder, Passes]:
-    """The same encoder with a count of its passes over pictures.
+    """The same encoder with a count of its passes.
 
-    Texts and questions are not counted. What a method runs through ``encoder.tower`` itself is.
+    What a method runs through ``encoder.tower`` or ``encoder.text`` itself is counted, too.
     """
     passes = Passes()
     own = encoder.card.input_size**2
@@ -47,7 +48,28 @@ def counted(encoder: Encoder) -> tuple[Encoder, Passes]:
         passes.work += long_side**2 * min(high, wide) / max(high, wide) / own
         return encoder.dense_features(pixels, long_side=long_side, **how)  # type: ignore[attr-defined]
 
-    copy = with_methods(encoder, (image_features, dense_features))
+    def query_features(self: Any, pictures: Any, **how: Any) -> Any:
+        passes.pictures += len(pictures)
+        passes.work += len(pictures)
+        return encoder.query_features(pictures, **how)  # type: ignore[attr-defined]
+
+    def text_features(self: Any, texts: Any, **how: Any) -> Any:
+        passes.texts += len(texts)
+        return encoder.text_features(texts, **how)  # type: ignore[attr-defined]
+
+    # a text tower is counted where all texts enter it, pseudo-words and gradients included
+    reader = getattr(encoder, "text", None)
+    counting = (image_features, dense_features, query_features)
+    copy = with_methods(
+        encoder, counting if hasattr(reader, "start") else (*counting, text_features)
+    )
+    if hasattr(reader, "start"):
+
+        def start(self: Any, words: Any) -> Any:
+            passes.texts += len(words)
+            return reader.start(words)  # type: ignore[union-attr]
+
+        vars(copy)["text"] = with_methods(reader, (start,))
     tower = getattr(encoder, "tower", None)
     if tower is not None:
 

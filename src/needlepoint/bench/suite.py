@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from needlepoint.bench.protocol import Protocol
 from needlepoint.errors import UsageError, nearest
@@ -41,12 +42,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A named list of lines; ``talks`` where they are conversations (``interactive.TalkLine``)."""
+    """A named list of lines.
+
+    ``asks`` tells what runs them: ``questions`` (``spec.Spec``), ``talks`` for conversations
+    (``interactive.TalkLine``), ``composed`` for a picture and a change (``composed.ComposedLine``).
+    """
 
     name: str
     title: str
     lines: tuple[Line, ...]
-    talks: bool = False
+    asks: Literal["questions", "talks", "composed"] = "questions"
 
     def methods(self, protocol: Protocol, card: EncoderCard) -> list[str]:
         """The lines for a protocol and an encoder, in order."""
@@ -140,10 +145,29 @@ INTERACTIVE = Suite(
         Line("chatir"),
         Line("plugir"),
     ),
-    talks=True,
+    asks="talks",
 )
 
-SUITES = {suite.name: suite for suite in (FINE_GRAINED, FINE_GRAINED_FULL, INTERACTIVE)}
+
+def _trained(method: str, seeds: int = 3) -> tuple[Line, ...]:
+    """A line for each seed of a method whose trained parts come with a checkout."""
+    name, _, options = method.partition(":")
+    more = f",{options}" if options else ""
+    return tuple(Line(f"{name}:weights={{weights}}/{name}-s{seed}{more}") for seed in range(seeds))
+
+
+COMPOSED = Suite(
+    "composed",
+    "a picture and a change in words: published routes beside each half of the question alone",
+    (
+        Line("reference-only"),
+        Line("text-only"),
+        *(Line(f"weighted_sum:alpha={alpha}") for alpha in (0.3, 0.5, 0.7)),
+    ),
+    asks="composed",
+)
+
+SUITES = {suite.name: suite for suite in (FINE_GRAINED, FINE_GRAINED_FULL, INTERACTIVE, COMPOSED)}
 
 
 def find_suite(name: str) -> Suite:
@@ -170,8 +194,8 @@ def chosen_lines(
     return _chosen(suite.methods(protocol, card), methods)
 
 
-def chosen_talks(suite: Suite, methods: Sequence[str]) -> list[str]:
-    """The same for a suite of conversations, which suit any encoder with words."""
+def chosen_anyway(suite: Suite, methods: Sequence[str]) -> list[str]:
+    """The same for a suite whose lines say for themselves what they cannot answer."""
     return _chosen([line.method for line in suite.lines], methods)
 
 

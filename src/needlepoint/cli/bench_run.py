@@ -87,6 +87,7 @@ def run(
       needlepoint bench run --data coco=COCO --method whole --method 'lare:n=5'
       needlepoint bench run --data SCENES --task '*/thing' --method 'lare*' --limit-questions 50
       needlepoint bench run --suite interactive --data SCENES --model ADDRESS
+      needlepoint bench run --suite composed
     """
     import fnmatch
     import functools
@@ -102,13 +103,21 @@ def run(
 
     chosen = find_suite(suite)
     kept = cache or _cache_folder()
-    if chosen.talks:
+    if chosen.asks == "talks":
         from needlepoint.cli.bench_talks import run_talks
 
         return run_talks(
             door, chosen, data, models, out, methods, kept, keep=not no_cache, cache_mb=cache_mb,
             targets=limit_questions, seed=seed, force=force, device=device, threads=threads,
             as_json=as_json,
+        )  # fmt: skip
+    if chosen.asks == "composed":
+        from needlepoint.cli.bench_composed import run_composed
+
+        return run_composed(
+            door, chosen, data, models, out, methods, kept, task=task, keep=not no_cache,
+            cache_mb=cache_mb, limit=limit_questions, seed=seed, force=force, device=device,
+            threads=threads, as_json=as_json,
         )  # fmt: skip
     protocols = read_data(data, kept / "needle", door.talk.note)
     protocols = [one for one in protocols if fnmatch.fnmatch(one.name, task)]

@@ -41,7 +41,7 @@ def run_talks(
     from needlepoint.bench.interactive_run import TalkBench, Talks, TalkSettings, load_talks
     from needlepoint.bench.results import run_files
     from needlepoint.bench.results import write_table as write_csv
-    from needlepoint.bench.suite import chosen_talks
+    from needlepoint.bench.suite import chosen_anyway
     from needlepoint.encoders.address import open_encoder
 
     folders = read_scenes(data, kept / "needle", door.talk.note)
@@ -57,7 +57,7 @@ def run_talks(
             report=door.talk.note,
         )
         done += bench.run(
-            folders, chosen_talks(suite, methods), lambda o: door.talk.note(_short(o))
+            folders, chosen_anyway(suite, methods), lambda o: door.talk.note(_short(o))
         )
     held = [load_talks(path) for path in run_files(out / "talks")]
     skipped = [one.row() for one in done if not isinstance(one, Talks)]

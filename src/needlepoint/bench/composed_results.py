@@ -1,0 +1,229 @@
+"""What a composed line found, as JSON for later and as rows: seeds pooled, kinds apart."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from needlepoint.bench.metrics import bootstrap_interval
+from needlepoint.bench.results import run_path, write_text
+from needlepoint.errors import UsageError
+
+FORM = 1
+"""Changes when older files can no longer be read."""
+
+MEASURES = ("R@1", "R@5", "R@10", "mAP")
+BOTH, ALONE = "needs both", "alone"
+"""Whether a question needs its picture and its words, or one of them alone finds an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What one composed question was answered.
+
+    ``ranks`` (from 1, ascending) are those of all answers, junk taken out; ``top`` holds places in
+    the gallery and scores, best first; ``kinds`` tell what sort of question it is by heading
+    (``edit``, ``tier``); ``half`` names the half-truth that came first, empty where none did.
+    """
+
+    id: str
+    group: str
+    ranks: tuple[int, ...]
+    top: tuple[tuple[int, float], ...]
+    alone: bool
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    half: str = ""
+
+    def value(self, measure: str) -> float:
+        """``R@k`` or ``mAP``; nan where nothing is known to answer."""
+        if not self.ranks:
+            return math.nan
+        if measure == "mAP":
+            return sum(i / rank for i, rank in enumerate(self.ranks, 1)) / len(self.ranks)
+        return float(self.ranks[0] <= int(measure.removeprefix("R@")))
+
+
+@dataclass(frozen=True, slots=True)
+class ComposedRun:
+    """One line on one protocol with one encoder.
+
+    ``official`` holds the measures of the protocol, a value a question, None where undefined;
+    ``cost`` passes of the encoder and milliseconds a question, and ``train_minutes`` where parts
+    were trained.
+    """
+
+    key: dict[str, Any]
+    machine: dict[str, Any]
+    cost: dict[str, float]
+    answers: tuple[Answered, ...]
+    official: dict[str, list[float | None]] = field(default_factory=dict)
+    gallery: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def method(self) -> str:
+        """The line."""
+        return str(self.key["method"])
+
+    @property
+    def name(self) -> str:
+        """Protocol and split."""
+        return f"{self.key['protocol']} {self.key['split']}".strip()
+
+    def values(self, measure: str) -> list[float]:
+        """One value a question, nan where it is not defined."""
+        if measure in self.official:
+            return [math.nan if one is None else one for one in self.official[measure]]
+        return [one.value(measure) for one in self.answers]
+
+    def pool(self) -> tuple[str, ...]:
+        """What runs share that differ in nothing but the seed of their training."""
+        told = ("encoder", "protocol", "split", "revision", "data", "limit", "pool", "fusion")
+        return tuple(str(self.key[name]) for name in told)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The runs of one method under one or several seeds."""
+
+    runs: tuple[ComposedRun, ...]
+
+    def row(self) -> dict[str, Any]:
+        """One line of the table.
+
+        Each measure is a mean over questions and seeds with a 95 % interval by bootstrap over
+        groups of questions; ``_seeds`` is the standard deviation between seeds.
+        """
+        first = self.runs[0]
+        told = self.head()
+        told |= self.spread(MEASURES + tuple(n for n in first.official if n not in MEASURES))
+        for name, alone in (("both", False), ("alone", True)):
+            chosen = [one.alone == alone for one in first.answers]
+            told[f"questions_{name}"] = sum(chosen)
+            told |= self.spread(("R@1", "mAP"), chosen, f"_{name}")
+        told |= self._halves()
+        names = dict.fromkeys(name for run in self.runs for name in run.cost)
+        for name in names:
+            spent = [run.cost[name] for run in self.runs if name in run.cost]
+            told[name] = round(float(np.mean(spent)), 3)
+        told |= {k: first.key[k] for k in ("recipe", "fusion", "data", "revision")}
+        return told | first.machine
+
+    def by_kind(self) -> Iterator[dict[str, Any]]:
+        """One line for each kind of question under each heading."""
+        answers = self.runs[0].answers
+        for heading in dict.fromkeys(name for one in answers for name in one.kinds):
+            for kind in sorted({one.kinds.get(heading, "") for one in answers} - {""}):
+                chosen = [one.kinds.get(heading) == kind for one in answers]
+                told = self.head() | {"by": heading, "kind": kind, "questions": sum(chosen)}
+                yield told | self.spread(("R@1", "mAP"), chosen)
+
+    def head(self) -> dict[str, Any]:
+        """What is measured."""
+        key = self.runs[0].key
+        return {
+            "encoder": key["encoder"],
+            "protocol": key["protocol"],
+            "split": key["split"],
+            "method": key["pool"],
+            "seeds": len(self.runs),
+            "questions": len(self.runs[0].answers),
+            "pictures": len(self.runs[0].gallery),
+        }
+
+    def values(self, measure: str) -> list[float]:
+        """One value a question: the mean over the seeds."""
+        found: list[float] = np.mean([run.values(measure) for run in self.runs], axis=0).tolist()
+        return found
+
+    def spread(
+        self, measures: Sequence[str], chosen: Sequence[bool] | None = None, ending: str = ""
+    ) -> dict[str, float | None]:
+        """Means of the chosen questions, their intervals and the deviation between seeds."""
+        groups = [one.group for one in self.runs[0].answers]
+        told: dict[str, float | None] = {}
+        for measure in measures:
+            values = self.values(measure)
+            kept = [
+                i
+                for i, value in enumerate(values)
+                if not math.isnan(value) and (chosen is None or chosen[i])
+            ]
+            name = f"{measure}{ending}"
+            if not kept:
+                told |= dict.fromkeys((name, f"{name}_low", f"{name}_high"))
+                continue
+            found = bootstrap_interval([values[i] for i in kept], groups=[groups[i] for i in kept])
+            told[name] = round(found.estimate, 4)
+            told[f"{name}_low"], told[f"{name}_high"] = round(found.low, 4), round(found.high, 4)
+            if len(self.runs) > 1:
+                seeds = [np.mean([run.values(measure)[i] for i in kept]) for run in self.runs]
+                told[f"{name}_seeds"] = round(float(np.std(seeds, ddof=1)), 4)
+        return told
+
+    def _halves(self) -> dict[str, float]:
+        """Share of the questions whose first picture is a half-truth, by its sort."""
+        told = [one.half for run in self.runs for one in run.answers]
+        sorts = sorted(set(told) - {""})
+        return {f"first_{sort}": round(told.count(sort) / len(told), 4) for sort in sorts}
+
+
+def pooled(runs: Sequence[ComposedRun]) -> list[Pool]:
+    """Runs that differ in the seed of their training alone, together; in the order given."""
+    groups: dict[tuple[str, ...], list[ComposedRun]] = {}
+    for run in runs:
+        groups.setdefault(run.pool(), []).append(run)
+    return [
+        Pool(tuple(sorted(some, key=lambda run: run.key["train_seed"] or 0)))
+        for some in groups.values()
+    ]
+
+
+def save_composed(run: ComposedRun, folder: Path) -> Path:
+    """Write a run whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = run_path(folder, run.key)
+    told = {"composed": FORM} | asdict(run)
+    write_text(path, json.dumps(told, ensure_ascii=False, separators=(",", ":")))
+    return path
+
+
+def load_composed(path: Path) -> ComposedRun:
+    """Read a run.
+
+    Raises:
+        UsageError: no file of composed questions that this version wrote.
+    """
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if told.get("composed") != FORM:
+            raise UsageError(f"{path} holds no composed run of this version. Run it again.")
+        return ComposedRun(
+            told["key"],
+            told["machine"],
+            told["cost"],
+            tuple(_answered(row) for row in told["answers"]),
+            told["official"],
+            tuple(told["gallery"]),
+            tuple(told["notes"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} holds no composed run ({error}).") from error
+
+
+def _answered(row: dict[str, Any]) -> Answered:
+    return Answered(
+        row["id"],
+        row["group"],
+        tuple(row["ranks"]),
+        tuple((int(i), float(score)) for i, score in row["top"]),
+        row["alone"],
+        row["kinds"],
+        row["half"],
+    )
