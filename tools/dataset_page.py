@@ -20,7 +20,22 @@ pictures stay with their owners. Put a dataset into a folder and name it:
 A file that is not there is named with its source. Pictures that are not there are reported, never
 left out of the gallery. Files of `torch.save` and pickled `numpy` files are read as plain data,
 without torch, and refused when they hold anything else.
+
+Where papers differ in how they ask a dataset, its conventions are options, written between the name
+and the folder; the first value, in bold below, is taken when none is named:
+
+    needlepoint bench run --data fashioniq:dress-val,gallery=union,reference=removed=FOLDER …
+
+They are part of the protocol's name, so that every figure says how it was come by.
 """
+
+
+def conventions(card: DatasetCard) -> str:
+    """The options of a dataset, the value taken when none is named in bold."""
+    told = []
+    for name, (first, *others) in card.options.items():
+        told.append(f"{name} = **{first}**, {', '.join(others)}")
+    return "; ".join(told)
 
 
 def entry(card: DatasetCard) -> list[str]:
@@ -34,6 +49,7 @@ def entry(card: DatasetCard) -> list[str]:
         "annotations": f"`{card.file}`",
         "pictures in": ", ".join(places),
         "splits": ", ".join(card.splits),
+        **({"conventions": conventions(card)} if card.options else {}),
         "from": card.source,
         "licence": card.licence,
         "official counts": f"{'; '.join(counts)} ({card.counted})" if counts else "not known",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +25,10 @@ COMMANDS = (
 _SMALL = 60  # scenes of the set that is built where no data is given
 _SEED = 20261121
 
+_DATASET = re.compile(
+    r"(?P<name>[^=:,]+)(?::(?P<split>[^=:,]+))?(?P<options>(?:,[^=:,]+=[^=:,]+)*)=(?P<folder>.+)"
+)
+
 _CHECKOUT = Path(__file__).resolve().parents[3]
 """The repository, where this is not an installed copy."""
 
@@ -44,8 +49,8 @@ def read_data(texts: Sequence[str], needle: Path, report: Report) -> list[Protoc
 
     Args:
         texts: each a folder with a generated set, a folder of such folders, or
-            ``DATASET[:SPLIT]=FOLDER`` for the official files of a dataset. None: a small set,
-            generated below ``needle``, or the samples of the repository.
+            ``DATASET[:SPLIT][,option=value...]=FOLDER`` for the official files of a dataset. None:
+            a small set, generated below ``needle``, or the samples of the repository.
         needle: folder for generated sets.
         report: told what is done where nothing was given.
 
@@ -69,10 +74,10 @@ def read_scenes(texts: Sequence[str], needle: Path, report: Report) -> list[Path
 
 
 def _read(text: str) -> list[Protocol]:
-    name, equals, place = text.partition("=")
-    if equals and not Path(text).exists():
-        dataset, _, split = name.partition(":")
-        return open_dataset(dataset, Path(place).expanduser(), split or None)
+    told = _DATASET.fullmatch(text)
+    if told and not Path(text).exists():
+        pairs = (pair.split("=") for pair in told["options"].split(",") if pair)
+        return open_dataset(told["name"], told["folder"], told["split"], dict(pairs))
     sets = _sets(text, Path(text).expanduser())
     return [protocol for one in sets for protocol in protocols_of(one)]
 
@@ -84,8 +89,8 @@ def _sets(text: str, folder: Path) -> list[Path]:
     if not found:
         raise UsageError(
             f"--data {text}: no truth.json in it or one folder below. Give the folder of a "
-            "generated set, or DATASET[:SPLIT]=FOLDER (see `needlepoint bench list`). To make "
-            f"sets: {COMMANDS[0]}"
+            "generated set, or DATASET[:SPLIT][,option=value...]=FOLDER (see `needlepoint bench "
+            f"list`). To make sets: {COMMANDS[0]}"
         )
     return found
 

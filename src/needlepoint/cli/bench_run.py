@@ -27,7 +27,8 @@ _PATH = click.Path(path_type=Path)
     "--data",
     multiple=True,
     metavar="DATA",
-    help="Generated set, folder of sets, or DATASET[:SPLIT]=FOLDER (again for more).",
+    help="Generated set, folder of sets, or DATASET[:SPLIT][,option=value...]=FOLDER "
+    "(again for more).",
 )
 @click.option(
     "--model",

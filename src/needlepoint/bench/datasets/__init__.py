@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
 from needlepoint.bench.datasets.cards import CARDS, DatasetCard
-from needlepoint.bench.datasets.reading import check_split, missing_pictures
+from needlepoint.bench.datasets.composed_cards import COMPOSED
+from needlepoint.bench.datasets.reading import check_options, check_split, missing_pictures
 from needlepoint.bench.dialogues import Dialogues
 from needlepoint.bench.protocol import Protocol
 from needlepoint.errors import UsageError, nearest
@@ -25,7 +27,7 @@ __all__ = [
 
 def list_datasets() -> list[DatasetCard]:
     """The cards of all datasets, by name."""
-    return sorted(CARDS, key=lambda card: card.name)
+    return sorted(CARDS + COMPOSED, key=lambda card: card.name)
 
 
 def find_dataset(name: str) -> DatasetCard:
@@ -38,7 +40,7 @@ def find_dataset(name: str) -> DatasetCard:
         >>> find_dataset("rstpreid").file
         'data_captions.json'
     """
-    cards = {card.name: card for card in CARDS}
+    cards = {card.name: card for card in CARDS + COMPOSED}
     if name not in cards:
         raise UsageError(
             f"dataset {name!r} is not known{nearest(name, cards)}. Known: "
@@ -48,7 +50,10 @@ def find_dataset(name: str) -> DatasetCard:
 
 
 def open_dataset(
-    name: str, folder: str | os.PathLike[str], split: str | None = None
+    name: str,
+    folder: str | os.PathLike[str],
+    split: str | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> list[Protocol]:
     """Read the annotations of a dataset.
 
@@ -56,7 +61,9 @@ def open_dataset(
         name: one of ``list_datasets()``.
         folder: holds the annotation file and, in it or beside it, the pictures. Pictures are not
             opened; ``missing_pictures`` says which are not there.
-        split: one of the card's splits; the first (``test``) when ``None``.
+        split: one of the card's splits; the first when ``None``.
+        options: conventions by name, where papers differ: ``options`` of the card. One that is not
+            named has its first value. They are part of the name of every protocol.
 
     Returns:
         One or more protocols: several where a task can be asked in several ways (Dense-Set with
@@ -64,11 +71,12 @@ def open_dataset(
         conventions.
 
     Raises:
-        UsageError: no such dataset or split, no such file (the message says where it comes
-            from), or a file of another format.
+        UsageError: no such dataset, split or option, no such file (the message says where it
+            comes from), or a file of another format.
     """
     card, chosen, module = _loader(name, split)
-    protocols: list[Protocol] = module.load(card, Path(folder).expanduser(), chosen)
+    picked = check_options(card, options or {})
+    protocols: list[Protocol] = module.load(card, Path(folder).expanduser(), chosen, **picked)
     return protocols
 
 

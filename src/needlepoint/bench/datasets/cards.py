@@ -19,7 +19,8 @@ class DatasetCard:
     from there, in which pictures are looked for: the first that exists, else the folder itself.
     ``counts`` holds, by split, the official numbers of gallery pictures and of questions (0 where
     they are not known), and ``counted`` says whose count it is. ``tried`` says on what the loader
-    was tried.
+    was tried. ``options`` holds the values of conventions that differ between papers, the first of
+    which is taken when none is named.
     """
 
     name: str
@@ -33,6 +34,7 @@ class DatasetCard:
     counts: Mapping[str, tuple[int, int]]
     counted: str
     tried: str
+    options: Mapping[str, tuple[str, ...]]
 
     @property
     def split(self) -> str:
@@ -40,7 +42,7 @@ class DatasetCard:
         return self.splits[0]
 
 
-def _card(
+def dataset_card(
     name: str,
     title: str,
     module: str,
@@ -53,7 +55,9 @@ def _card(
     counts: dict[str, tuple[int, int]] | None = None,
     counted: str = "",
     tried: str = "self-made files in the published format",
+    options: dict[str, tuple[str, ...]] | None = None,
 ) -> DatasetCard:
+    """A card with what most datasets have in common left out."""
     return DatasetCard(
         name,
         title,
@@ -66,11 +70,12 @@ def _card(
         MappingProxyType(counts or {}),
         counted,
         tried,
+        MappingProxyType(options or {}),
     )
 
 
 CARDS = (
-    _card(
+    dataset_card(
         "coco",
         "COCO captions, Karpathy split",
         "coco",
@@ -82,7 +87,7 @@ CARDS = (
         counts={"test": (5000, 25010), "val": (5000, 0), "test-1k": (1000, 0)},
         counted="the usual figures of the split",
     ),
-    _card(
+    dataset_card(
         "flickr30k",
         "Flickr30k captions, Karpathy split",
         "flickr30k",
@@ -97,7 +102,7 @@ CARDS = (
         tried="the test split in this format that AbdulmalikDS/LARE publishes: 1 000 pictures, "
         "5 000 captions, 4 999 distinct",
     ),
-    _card(
+    dataset_card(
         "coco-dense",
         "Dense-Set of COCO val2014 (LARE)",
         "dense_set",
@@ -111,7 +116,7 @@ CARDS = (
         tried="the published file: 3 089 pictures, 15 630 captions, 9 893 distinct, the commonest "
         "69 times for 34 pictures; equal captions alone leave at most R@1 76.5 %, R@5 94.1 %",
     ),
-    _card(
+    dataset_card(
         "flickr30k-dense",
         "Dense-Set of Flickr30k (LARE)",
         "dense_set",
@@ -123,7 +128,7 @@ CARDS = (
         counts={"test": (2477, 0)},
         counted="pictures as stated by the authors; the captions of the file were replaced twice",
     ),
-    _card(
+    dataset_card(
         "dense-set",
         "Dense-Set of one's own pictures",
         "dense_set",
@@ -133,7 +138,7 @@ CARDS = (
         licence="that of the pictures",
         tried="sets made of generated scenes",
     ),
-    _card(
+    dataset_card(
         "voxdet",
         "VoxDet-SoIR: small objects in scenes",
         "voxdet",
@@ -144,7 +149,7 @@ CARDS = (
         licence=_INSTANCES,
         tried="a file that the published program wrote of self-made pictures",
     ),
-    _card(
+    dataset_card(
         "permir",
         "PerMiR: one of several things of a kind",
         "permir",
@@ -155,7 +160,7 @@ CARDS = (
         counts={"test": (450, 150)},
         counted="as stated by the authors of SoIR",
     ),
-    _card(
+    dataset_card(
         "instre-xs",
         "INSTRE-XS: objects below 15 % of the picture",
         "instre",
@@ -166,7 +171,7 @@ CARDS = (
         counts={"test": (2065, 2428)},
         counted="as stated by the authors of SoIR",
     ),
-    _card(
+    dataset_card(
         "instre-xxs",
         "INSTRE-XXS: objects below 5 % of the picture",
         "instre",
@@ -177,7 +182,7 @@ CARDS = (
         counts={"test": (120, 106)},
         counted="as stated by the authors of SoIR",
     ),
-    _card(
+    dataset_card(
         "cuhk-pedes",
         "CUHK-PEDES: people by description",
         "cuhk_pedes",
@@ -190,7 +195,7 @@ CARDS = (
         counts={"test": (3074, 6156), "val": (3078, 6158), "train": (34054, 68126)},
         counted="the usual figures of the splits",
     ),
-    _card(
+    dataset_card(
         "icfg-pedes",
         "ICFG-PEDES: people by description",
         "icfg_pedes",
@@ -202,7 +207,7 @@ CARDS = (
         counts={"test": (19848, 19848), "train": (34674, 34674)},
         counted="the usual figures of the splits",
     ),
-    _card(
+    dataset_card(
         "rstpreid",
         "RSTPReid: people by description",
         "rstpreid",
@@ -214,7 +219,7 @@ CARDS = (
         counts={"test": (1000, 2000), "val": (1000, 2000), "train": (18505, 37010)},
         counted="from the authors' numbers of pictures and captions a picture",
     ),
-    _card(
+    dataset_card(
         "chatir",
         "ChatIR: dialogues about a picture",
         "chatir",
@@ -232,7 +237,7 @@ CARDS = (
         tried="the published files, all five: 2 064 dialogues of 11 rounds over 50 000 pictures, "
         "every target among them",
     ),
-    _card(
+    dataset_card(
         "plugir",
         "PlugIR: dialogues rewritten as captions",
         "chatir",
@@ -247,7 +252,7 @@ CARDS = (
         counted="counted in the published files",
         tried="the published files: 2 064 dialogues of 11 rounds over ChatIR's 50 000 pictures",
     ),
-    _card(
+    dataset_card(
         "genir",
         "GenIR: renderings of each round",
         "chatir",
@@ -258,7 +263,7 @@ CARDS = (
         "generated/STEM_ROUND.jpg as the programs of mikelmh025/generative_ir write them",
         licence="that of the dialogues, and of the model that made the renderings",
     ),
-    _card(
+    dataset_card(
         "dialogues",
         "Dialogues of one's own in ChatIR's format",
         "chatir",
@@ -269,7 +274,7 @@ CARDS = (
         "(each says all), and search_space.json",
         licence="that of the pictures",
     ),
-    _card(
+    dataset_card(
         "visdial",
         "VisDial v1.0: ten questions about a picture",
         "visdial",
@@ -282,7 +287,7 @@ CARDS = (
         counts={"val": (2064, 2064), "test": (8000, 8000), "train": (123287, 123287)},
         counted="the usual figures of the release",
     ),
-    _card(
+    dataset_card(
         "multiturn-fashioniq",
         "Multi-turn FashionIQ: clothes by pictures and changes",
         "multiturn_fashioniq",

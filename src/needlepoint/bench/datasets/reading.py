@@ -19,7 +19,11 @@ def need_file(card: DatasetCard, folder: Path, *others: str) -> Path:
     Raises:
         UsageError: none of them is there; the message says where the file comes from.
     """
-    names = (card.file, *others)
+    return named_file(card, folder, card.file, *others)
+
+
+def named_file(card: DatasetCard, folder: Path, *names: str) -> Path:
+    """The first of ``names`` that is there, for datasets with a file a split; as ``need_file``."""
     for name in names:
         if (folder / name).is_file():
             return folder / name
@@ -36,6 +40,16 @@ def read_json(path: Path, card: DatasetCard) -> Any:
             return json.load(file)
     except (ValueError, OSError) as error:
         raise UsageError(f"dataset {card.name}: {path} cannot be read: {error}") from None
+
+
+def read_rows(path: Path, card: DatasetCard) -> list[Any]:
+    """A JSON file that must hold a list which is not empty."""
+    rows = read_json(path, card)
+    if not isinstance(rows, list) or not rows:
+        raise UsageError(
+            f"dataset {card.name}: {path} must hold a list of entries. Received: {rows!r:.80}."
+        )
+    return rows
 
 
 def picture_folder(card: DatasetCard, folder: Path) -> Path:
@@ -70,6 +84,32 @@ def check_split(card: DatasetCard, split: str) -> None:
             f"split of dataset {card.name} must be one of {', '.join(card.splits)}. "
             f"Received: {split!r}."
         )
+
+
+def check_options(card: DatasetCard, given: Mapping[str, str]) -> dict[str, str]:
+    """Every option of the dataset with the value given for it, or its first.
+
+    Raises:
+        UsageError: an option or a value that the dataset does not have.
+    """
+    known = "; ".join(f"{name}={'|'.join(values)}" for name, values in card.options.items())
+    for name, value in given.items():
+        if value not in card.options.get(name, ()):
+            raise UsageError(
+                f"options of dataset {card.name}: {known or 'none'}. Received: {name}={value}."
+            )
+    return {name: given.get(name, values[0]) for name, values in card.options.items()}
+
+
+def titled(task: str, options: Mapping[str, str]) -> str:
+    """The name of a protocol with the options it was read with, which every figure must show.
+
+    Example:
+        >>> titled("fashioniq/dress", {"gallery": "split", "captions": "and"})
+        'fashioniq/dress[gallery=split,captions=and]'
+    """
+    told = ",".join(f"{name}={value}" for name, value in options.items())
+    return f"{task}[{told}]" if told else task
 
 
 def caption_notes(captions: Iterable[tuple[str, str]]) -> tuple[str, ...]:

@@ -22,14 +22,19 @@ the rule of integration; a table must name the one it holds:
 function                        a hit counts            divided by                   as in
 =============================== ======================= ============================ ============
 ``average_precision``           precision there         all relevant                 most papers
-``average_precision_found``     precision there         relevant ids found           MaO's code
-``average_precision_trapezoid`` mean of before and at   all relevant                 ROxford, RParis
+``average_precision_found``     precision there         relevant ids found           MaO, RSCIR
+``average_precision_trapezoid`` mean of before and at   all relevant                 ROxford, LTLL
 ``average_precision_at_k``      precision there, to k   min(k, relevant)             CIRCO
 ``average_precision_ties``      at the end of its ties  min(k, relevant)             ILIAS
 =============================== ======================= ============================ ============
 """
 
 from needlepoint.bench.metrics.boxes import box_hit_rate, centre_inside, iou
+from needlepoint.bench.metrics.composed import (
+    composed_scores,
+    composed_summary,
+    composed_values,
+)
 from needlepoint.bench.metrics.gain import ndcg
 from needlepoint.bench.metrics.intervals import Interval, bootstrap_interval, paired_bootstrap
 from needlepoint.bench.metrics.precision import (
@@ -67,6 +72,9 @@ __all__ = [
     "bootstrap_interval",
     "box_hit_rate",
     "centre_inside",
+    "composed_scores",
+    "composed_summary",
+    "composed_values",
     "expected_average_precision",
     "hit_at_k",
     "hits_at_k",
