@@ -17,6 +17,9 @@ from needlepoint.picture import Pixels
 
 Floats = npt.NDArray[np.float32]
 
+Composing = Literal["sprc", "qure", "dqe_cir"]
+"""How a Q-Former makes one vector of a picture and a change in words."""
+
 Codec = Literal["f16", "i8", "b4"]
 """How region vectors are kept: float16, int8 with a scale per vector, or 4 bits per number."""
 
@@ -63,7 +66,8 @@ class EncoderCard:
     """Class and register tokens before the patches."""
     size_mb: float = 0.0
     abilities: tuple[str, ...] = ()
-    """Subset of ``text``, ``dense``, ``tokens``, ``attention``, ``received``, ``inject``."""
+    """Subset of ``text``, ``dense``, ``tokens``, ``attention``, ``received``, ``inject``,
+    ``queries``."""
     limits: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -296,4 +300,30 @@ class QueryEncoder(Protocol):
         ``alone`` says that the thing asked for fills its picture; otherwise it stands somewhere
         in the middle of it.
         """
+        ...
+
+
+@runtime_checkable
+class QueryTokensEncoder(Protocol):
+    """An encoder that keeps a picture as K vectors and reads a picture and words in one pass."""
+
+    card: EncoderCard
+
+    @property
+    def trained(self) -> str:
+        """The method that its composed questions were learnt with, empty for none."""
+        ...
+
+    def token_vectors(self, pictures: Sequence[Pixels]) -> Floats:
+        """Unit vectors float32 ``[N, K, D]``; a picture scores by the best of its K."""
+        ...
+
+    def composed_vectors(
+        self, pictures: Sequence[Pixels], texts: Sequence[str], how: Composing
+    ) -> Floats:
+        """Unit vectors float32 ``[N, D]`` of pictures, each with its change in words."""
+        ...
+
+    def attribute_weights(self, texts: Sequence[str]) -> dict[str, Floats]:
+        """How much each attribute counts for N changes, float32 ``[N]`` by its name."""
         ...

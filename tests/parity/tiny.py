@@ -123,6 +123,30 @@ def gemma_tokenizer(folder: Path, context: int, lower: bool = False) -> int:
     return made.get_vocab_size()
 
 
+def bert_tokenizer(folder: Path, context: int) -> int:
+    """BERT's word pieces as BLIP-2 ships them; returns the vocabulary size."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    words = sorted({word for line in WORDS for word in line.split()})
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789,'"
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words]
+    tokens += [c for c in letters if c not in tokens] + [f"##{c}" for c in letters]
+    made = Tokenizer(models.WordPiece({t: i for i, t in enumerate(tokens)}, unk_token="[UNK]"))
+    made.normalizer = normalizers.BertNormalizer()
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    made.save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": context,
+        "padding_side": "right", "pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]",
+        "sep_token": "[SEP]", "model_input_names": ["input_ids", "attention_mask"],
+    }  # fmt: skip
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return len(tokens)
+
+
 def _processor(folder: Path, kind: str, **facts: object) -> None:
     told = {"do_resize": True, "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True}
     told |= {"image_processor_type": kind, **facts}
@@ -210,6 +234,33 @@ def hf_dino(folder: Path, kind: str, size: int = SIZE, layers: int = 3) -> Path:
         image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225],
     )  # fmt: skip
     return _save(folder, model)
+
+
+def hf_blip2(
+    folder: Path, queries: int = 4, size: int = 32, pad_ratio: float = 0, head: bool = True
+) -> Path:
+    """BLIP-2 with the image-text-retrieval head, or (``head`` false) with that of generation."""
+    from transformers import Blip2Config, Blip2ForImageTextRetrieval, Blip2Model
+
+    folder.mkdir(parents=True)
+    vocabulary = bert_tokenizer(folder, 32)
+    shape = {"num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+    config = Blip2Config(
+        vision_config={**shape, "hidden_size": 48, "image_size": size, "patch_size": PATCH},
+        qformer_config={**shape, "hidden_size": WIDTH, "vocab_size": vocabulary,
+                        "max_position_embeddings": 64, "use_qformer_text_input": True},
+        text_config={"model_type": "opt", "hidden_size": 16, "num_hidden_layers": 1, "ffn_dim": 16,
+                     "num_attention_heads": 1, "vocab_size": 8, "word_embed_proj_dim": 16},
+        num_query_tokens=queries, image_text_hidden_size=DIM,
+    )  # fmt: skip
+    extra = {"pad_ratio": pad_ratio, "crop_size": {"height": size, "width": size}}
+    _processor(
+        folder, "BlipImageProcessor",
+        size={"shortest_edge": size} if pad_ratio else {"height": size, "width": size},
+        resample=3, image_mean=[0.48, 0.46, 0.41], image_std=[0.27, 0.26, 0.28],
+        **(extra if pad_ratio else {}),
+    )  # fmt: skip
+    return _save(folder, (Blip2ForImageTextRetrieval if head else Blip2Model)(config))
 
 
 def small_timm_siglip(size: int = SIZE, layers: int = 3) -> str:

@@ -60,10 +60,14 @@ class AttributeWeights(nn.Module):  # type: ignore[misc]
     def forward(self, base: Tensor, words: Tensor) -> Weighted:
         """Queries ``[B, E]`` of any length and their words ``[B, W]``."""
         features = self.features(base)
-        told: Any = self.gate(words)
-        weights = told.sigmoid() if self._gate == "sigmoid" else told.softmax(1)
+        weights = self.weights(words)
         summed = nn.functional.normalize(base, dim=1) + (weights[:, :, None] * features).sum(1)
         return Weighted(nn.functional.normalize(summed, dim=1), weights, features)
+
+    def weights(self, words: Tensor) -> Tensor:
+        """How much each attribute counts for words ``[B, W]``: ``[B, A]`` in 0 … 1."""
+        told: Any = self.gate(words)
+        return told.sigmoid() if self._gate == "sigmoid" else told.softmax(1)
 
     def features(self, vectors: Tensor) -> Tensor:
         """What each head makes of vectors ``[B, E]``: ``[B, A, E]``."""

@@ -1,5 +1,6 @@
 """``hf:ORG/NAME@REVISION`` and ``hf:FOLDER``: CLIP, SigLIP, SigLIP 2 (fixed resolution), DINOv2
-with and without registers, DINOv3 ViT, through transformers, from local files only."""
+with and without registers, DINOv3 ViT, BLIP-2 with its image-text-retrieval head, through
+transformers, from local files only."""
 
 from __future__ import annotations
 
@@ -19,11 +20,15 @@ from needlepoint.parts import Encoder, EncoderCard, SpaceCard
 
 JOINT = ("clip", "siglip")
 LOOK = ("dinov2", "dinov2_with_registers", "dinov3_vit")
+QUERIES = ("blip-2",)
 
 #: alternatives of one file, in order of preference
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 TOKENIZER_FILES = ("tokenizer.json", "spiece.model", "vocab.json")
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
+
+#: a key of our own in a processor's file: see ``Preprocess.pad_ratio``
+PAD_RATIO = "pad_ratio"
 
 _FILTER_NAMES = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 _IMAGENET: dict[str, Any] = {
@@ -47,6 +52,10 @@ _ASSUMED: dict[str, dict[str, Any]] = {
         "size": {"height": 224, "width": 224},
         "resample": 3,
     },
+    "blip-2": {
+        **{k: _OPENAI[k] for k in ("image_mean", "image_std", "resample")},
+        "size": {"height": 224, "width": 224},
+    },
     "dinov2": _OPENAI,
     "dinov2_with_registers": _OPENAI,
     "dinov3_vit": {**_IMAGENET, "size": {"height": 224, "width": 224}, "resample": 2},
@@ -65,10 +74,9 @@ def open_hf(address: Address, *, device: str = "cpu", threads: int | None = None
     kind = str(config.get("model_type", ""))
     _check_kind(kind, str(address))
     files = _weight_files(folder, address)
-    _require(address, folder, [PROCESSOR_FILES, *([TOKENIZER_FILES] if kind in JOINT else [])])
+    _require(address, folder, [PROCESSOR_FILES, *([] if kind in LOOK else [TOKENIZER_FILES])])
     preprocess = read_preprocess(folder, kind)
 
-    model = _load(folder, device, address)
     facts: dict[str, Any] = {
         "address": str(address),
         "title": address.name or folder.name,
@@ -84,9 +92,16 @@ def open_hf(address: Address, *, device: str = "cpu", threads: int | None = None
         "extra": {
             "shortest": preprocess.shortest,
             "rounding": preprocess.rounding,
+            **({"pad_ratio": preprocess.pad_ratio} if preprocess.pad_ratio else {}),
             "precision": address.precision or "float32",
         },
     }
+    if kind in QUERIES:
+        from needlepoint.encoders.qformer import CONTEXT, open_qformer
+
+        tokenize = HfTokenize(folder, CONTEXT, "blip")
+        return open_qformer(address, folder, facts, preprocess, tokenize, device, threads)
+    model = _load(folder, device, address)
     if kind in LOOK:
         return _open_look(model, facts, preprocess, device, threads)
     return _open_joint(model, facts, preprocess, folder, device, threads)
@@ -207,6 +222,7 @@ def read_preprocess(folder: Path, kind: str) -> Preprocess:
         std=(1.0, 1.0, 1.0) if plain else _triple(told["image_std"]),
         shortest=shortest,
         rounding="floor",
+        pad_ratio=float(told.get(PAD_RATIO, 0)),
     )
 
 
@@ -216,7 +232,7 @@ def _triple(values: Sequence[float]) -> Triple:
 
 
 def _check_kind(kind: str, address: str) -> None:
-    if kind in JOINT or kind in LOOK:
+    if kind in (*JOINT, *LOOK, *QUERIES):
         return
     if kind == "siglip2":
         raise UsageError(
@@ -224,7 +240,7 @@ def _check_kind(kind: str, address: str) -> None:
             "supported; use a fixed-resolution one, for example hf:google/siglip2-base-patch16-224"
         )
     raise UsageError(
-        f"model '{address}' is of type '{kind}'; supported: {', '.join((*JOINT, *LOOK))}"
+        f"model '{address}' is of type '{kind}'; supported: {', '.join((*JOINT, *LOOK, *QUERIES))}"
     )
 
 

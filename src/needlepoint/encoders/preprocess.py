@@ -36,6 +36,8 @@ class Preprocess:
     (``squash`` only); ``shortest`` the length in pixels the
     short side is resized to before the centre crop (``shortest-crop`` only); ``rounding`` says
     how a crop of odd margin is placed (``half-even`` as torchvision, ``floor`` as transformers).
+    ``pad_ratio``, where it is not 0, is the longest shape let in: longer pictures are first padded
+    with black to it (CLIP4Cir's target padding, 1.25 there).
     Values become ``(pixel / 255 - mean) / std`` in float32.
     """
 
@@ -47,12 +49,15 @@ class Preprocess:
     shortest: int = 0
     rounding: Literal["half-even", "floor"] = "half-even"
     width: int = 0
+    pad_ratio: float = 0.0
 
     def __post_init__(self) -> None:
         if self.interpolation not in _FILTERS:
             raise UsageError(
                 f"interpolation '{self.interpolation}' is not known; allowed: {', '.join(_FILTERS)}"
             )
+        if self.pad_ratio and self.pad_ratio < 1:
+            raise UsageError(f"pad_ratio: must be 0 or at least 1, received {self.pad_ratio}")
 
     def batch(self, pictures: Sequence[Pixels]) -> Floats:
         """N pictures uint8 ``[H, W, 3]`` to float32 ``[N, 3, size, width or size]``."""
@@ -71,7 +76,7 @@ class Preprocess:
         return self._normalise(np.asarray(image))[None]
 
     def _square(self, pixels: Pixels) -> Pixels:
-        image = Image.fromarray(pixels)
+        image = self._padded(Image.fromarray(pixels))
         width, height = image.size
         if self.rule == "squash":
             return np.asarray(self._resize(image, (self.width or self.size, self.size)))
@@ -85,6 +90,14 @@ class Preprocess:
             else:
                 image = self._resize(image, (int(short * width / height), short))
         return np.asarray(self._centre(image))
+
+    def _padded(self, image: Image.Image) -> Image.Image:
+        width, height = image.size
+        if not self.pad_ratio or max(width, height) < self.pad_ratio * min(width, height):
+            return image
+        least = max(width, height) / self.pad_ratio
+        across, down = (max(int((least - side) / 2), 0) for side in (width, height))
+        return image.crop((-across, -down, width + across, height + down))
 
     def _centre(self, image: Image.Image) -> Image.Image:
         left, top = (self._margin(side - self.size) for side in image.size)
