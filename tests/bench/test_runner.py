@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from toy_encoder import DIM, ToyEncoder
 
 from needlepoint.bench.compare import compare, holm, rivals
+from needlepoint.bench.composed import read_composed_line
 from needlepoint.bench.interactive import read_talk_line
 from needlepoint.bench.metrics import paired_bootstrap
 from needlepoint.bench.protocol import Item, Protocol, Question
@@ -327,8 +329,12 @@ def test_the_suites_name_methods_that_exist_and_no_line_twice(words, tmp_path):
     truth.write_text(json.dumps({"images": [], "annotations": []}))
     for suite in SUITES.values():
         for line in suite.lines:
-            if suite.talks:
+            if suite.asks == "talks":
                 read_talk_line(line.method).dialogue(Helpers(chat=RuleChat()))
+            elif suite.asks == "composed":
+                for trained in re.findall(r"\{weights\}/([\w.-]+)", line.method):
+                    (tmp_path / trained).mkdir(exist_ok=True)
+                read_composed_line(line.method, tmp_path).composer(Helpers())
             else:
                 read_spec(line.method, truth)
         for protocol in (words, pictured(words)):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -18,6 +19,7 @@ from fake_library import FakeLibrary, Ran
 from needlepoint.cli import main as door
 from needlepoint.cli.talk import Talk
 from needlepoint.errors import LibraryBusy
+from needlepoint.methods import measured
 
 Call = Callable[..., Ran]
 
@@ -137,6 +139,41 @@ def test_the_card_of_a_method_says_all_it_knows(needlepoint: Call) -> None:
     assert card in every
     lines = needlepoint("methods").text.splitlines()
     assert len(lines) == len(every)
+
+
+def test_methods_of_a_task_tell_their_evidence_and_their_figure(
+    needlepoint: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"suite": "composed", "data": "edits test", "encoder": "compact", "line": "whole"}
+    row |= {"measure": "R@1", "value": 0.5, "low": 0.25, "high": 0.75, "questions": 8}
+    monkeypatch.setattr(measured, "_rows", lambda: {"weighted_sum": row})
+    cards = json.loads(needlepoint("methods", "--task", "composed", "--json").out)
+    told = {card["name"]: card for card in cards}
+    assert told["weighted_sum"]["measured"] == row
+    assert all(card["task"] == "composed" and card["evidence"] for card in cards)
+    assert all(card["measured"] is None for name, card in told.items() if name != "weighted_sum")
+    assert set(told) == {card["name"] for card in _every(needlepoint) if card["task"] == "composed"}
+    some = json.loads(needlepoint("methods", "list", "w*", "--task", "composed", "--json").out)
+    assert [card["name"] for card in some] == [name for name in told if name.startswith("w")]
+    text = needlepoint("methods", "show", "weighted_sum").text
+    assert "R@1 50.0 % (25.0 to 75.0) of 8 questions, edits test, compact" in " ".join(text.split())
+    assert "no figure" in needlepoint("methods", "show", "lare").text
+    refused = needlepoint("methods", "--task", "composd")
+    assert refused.code == 2
+    assert "did you mean 'composed'" in refused.err
+
+
+def test_methods_are_listed_where_torch_is_not_installed() -> None:
+    call = "import sys; sys.modules['torch'] = None\n"
+    call += "from needlepoint.cli.main import run\nsys.exit(run(['methods', '--task', 'composed']))"
+    done = subprocess.run([sys.executable, "-c", call], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"weighted_sum" in done.stdout
+
+
+def _every(needlepoint: Call) -> list[dict[str, Any]]:
+    cards: list[dict[str, Any]] = json.loads(needlepoint("methods", "--json").out)
+    return cards
 
 
 def test_what_to_index_by_comes_from_flags_before_settings(

@@ -6,48 +6,61 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
+from typing import Any
 
 import click
 
 from needlepoint.cli import output
 from needlepoint.cli.door import Door, common
-from needlepoint.errors import EXIT_HITS
+from needlepoint.errors import EXIT_HITS, UsageError, nearest
 from needlepoint.methods.card import Method, find_method, how_to, list_methods
+from needlepoint.methods.measured import measured
 from needlepoint.results import printable
 
 WIDTH = 100
 """Columns of a card that does not go to a terminal."""
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+_task = click.option("--task", metavar="TASK", help="Only those of a task, as composed.")
 
 
 @click.group("methods", invoke_without_command=True)
+@_task
 @_as_json
 @common
-def methods(door: Door, as_json: bool) -> int:
+def methods(door: Door, task: str | None, as_json: bool) -> int:
     """List search methods: what each costs, and how sure we are of it.
 
     \b
     Examples:
       needlepoint methods
       needlepoint methods list 'ca*'
+      needlepoint methods --task composed --json
       needlepoint methods show lare
     """
     context = click.get_current_context()
-    return EXIT_HITS if context.invoked_subcommand else _list(as_json, "*")
+    return EXIT_HITS if context.invoked_subcommand else _list(as_json, "*", task)
 
 
 @methods.command("list")
 @click.argument("pattern", default="*")
+@_task
 @_as_json
 @common
-def list_some(door: Door, pattern: str, as_json: bool) -> int:
+def list_some(door: Door, pattern: str, task: str | None, as_json: bool) -> int:
     """Methods whose name matches PATTERN (wild cards allowed)."""
-    return _list(as_json, pattern)
+    return _list(as_json, pattern, task)
 
 
-def _list(as_json: bool, pattern: str) -> int:
+def _list(as_json: bool, pattern: str, task: str | None) -> int:
     cards = list_methods(pattern)
+    if task is not None:
+        known = sorted({card.task for card in list_methods()})
+        if task not in known:
+            raise UsageError(
+                f"--task is {task!r}{nearest(task, known)}. Allowed: {', '.join(known)}."
+            )
+        cards = [card for card in cards if card.task == task]
     if as_json:
         output.write_json([_told(find_method(card.name)) for card in cards])
     elif cards:
@@ -72,7 +85,19 @@ def show(door: Door, name: str, as_json: bool) -> int:
 
 
 def _told(method: Method) -> dict[str, object]:
-    return {**method.card.to_dict(), "how_to": how_to(method)}
+    card = method.card
+    return {**card.to_dict(), "how_to": how_to(method), "measured": measured(card.name)}
+
+
+def _figure(row: dict[str, Any] | None) -> str:
+    """A measured row in one sentence."""
+    if row is None:
+        return "no figure comes with the package"
+    value, low, high = (f"{100 * row[name]:.1f}" for name in ("value", "low", "high"))
+    return (
+        f"{row['measure']} {value} % ({low} to {high}) of {row['questions']} questions, "
+        f"{row['data']}, {row['encoder']}, as {row['line']}"
+    )
 
 
 def _lines(method: Method, width: int) -> Iterator[str]:
@@ -88,6 +113,7 @@ def _lines(method: Method, width: int) -> Iterator[str]:
         "stores": card.stores,
         "places": "take part, and come with the answer" if card.places else "take no part",
         "passes": card.passes,
+        "measured": _figure(measured(card.name)),
     }
     label = max(map(len, facts)) + 4
     for name, value in facts.items():
