@@ -110,9 +110,9 @@ def test_a_shortlist_is_put_in_order_again_and_stays_above_the_rest(view, protoc
     plain = Composed((Probe(0, np.float32([1, 1, 0]) / math.sqrt(2)),))
     index = {name: place for place, name in enumerate(item.id for item in protocol.gallery)}
     asked = replace(protocol.questions[0], junk=frozenset())
-    before = ranked(scores_of([plain], view), asked, index)
+    before = ranked(scores_of([plain], view), asked, index).tolist()
     few = replace(plain, again=Again(upside_down, 3))
-    after = ranked(scores_of([few], view), asked, index)
+    after = ranked(scores_of([few], view), asked, index).tolist()
     assert [NAMES[i] for i in after[:3]] == ["red", "green", "yellow"]
     assert after[3:] == before[3:]
     ranked(scores_of([replace(plain, again=Again(upside_down, 0))], view), asked, index)

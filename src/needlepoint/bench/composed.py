@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from needlepoint.bench.array_view import ArrayView
 from needlepoint.bench.gallery import Album
@@ -209,18 +210,17 @@ def scores_of(wordings: Sequence[Composed], view: ArrayView) -> Floats:
     return found.astype(np.float32)
 
 
-def ranked(scores: Floats, question: Question, index: Mapping[str, int]) -> list[int]:
+def ranked(scores: Floats, question: Question, index: Mapping[str, int]) -> npt.NDArray[np.int32]:
     """Places in the gallery, best first: without junk, and only those the question is among.
 
     Equal scores come in the order of the gallery.
     """
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(-scores, kind="stable").astype(np.int32)
     if question.among:
         order = order[np.isin(order, [index[one] for one in question.among])]
     if question.junk:
         order = order[~np.isin(order, [index[one] for one in question.junk])]
-    found: list[int] = order.tolist()
-    return found
+    return order
 
 
 def _plain(one: Composed) -> bool:

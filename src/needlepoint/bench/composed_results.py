@@ -55,7 +55,7 @@ class ComposedRun:
 
     ``official`` holds the measures of the protocol, a value a question, None where undefined;
     ``cost`` passes of the encoder and milliseconds a question, and ``train_minutes`` where parts
-    were trained.
+    were trained; ``gallery`` the file of each place.
     """
 
     key: dict[str, Any]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from needlepoint import __version__
 from needlepoint.bench.array_view import ArrayView
@@ -39,6 +41,7 @@ from needlepoint.bench.gallery import (
     one_thread,
     save_described,
 )
+from needlepoint.bench.metrics import composed_values
 from needlepoint.bench.protocol import Protocol, Question
 from needlepoint.bench.provenance import data_digest, machine
 from needlepoint.bench.results import Skipped, run_path
@@ -48,6 +51,8 @@ from needlepoint.methods.composing import Composer
 from needlepoint.methods.dialogue import Helpers
 from needlepoint.parts import Encoder
 from needlepoint.search.fusion import Fusion
+
+Order = npt.NDArray[np.int32]
 
 TOP = 50
 """Places of a ranking that are kept."""
@@ -138,13 +143,18 @@ class ComposedBench:
             self._told(work, question, order, scores, question.id in solved)
             for question, (order, scores) in zip(protocol.questions, orders, strict=True)
         )
+        values = composed_values(protocol, _Rankings(work.ids, [order for order, _ in orders]))
+        official = {
+            name: [None if math.isnan(one) else one for one in column.tolist()]
+            for name, column in values.items()
+        }
         cost = self._cost(line, work, fusion)
         gallery = tuple(item.file for item in protocol.gallery)
-        return ComposedRun(key, self._machine, cost, answers, {}, gallery, protocol.notes)
+        return ComposedRun(key, self._machine, cost, answers, official, gallery, protocol.notes)
 
     def _orders(
         self, composer: Composer, work: _Work, view: ArrayView, name: str = ""
-    ) -> list[tuple[list[int], list[float]]]:
+    ) -> list[tuple[Order, list[float]]]:
         """Each question's ranking, and the scores of its first places."""
         found = []
         questions, last = work.protocol.questions, time.monotonic()
@@ -171,21 +181,22 @@ class ComposedBench:
             for make in CONTROLS.values():
                 orders = self._orders(make(), work, view)
                 for question, (order, _) in zip(work.protocol.questions, orders, strict=True):
-                    if order and work.ids[order[0]] in question.relevant:
+                    if len(order) and work.ids[order[0]] in question.relevant:
                         found.add(question.id)
             work.solved[where] = frozenset(found)
         return work.solved[where]
 
     def _told(
-        self, work: _Work, question: Question, order: list[int], scores: list[float], alone: bool
+        self, work: _Work, question: Question, order: Order, scores: list[float], alone: bool
     ) -> Answered:
-        ranks = tuple(rank for rank, i in enumerate(order, 1) if work.ids[i] in question.relevant)
+        right = [work.index[one] for one in question.relevant]
+        ranks = tuple((np.flatnonzero(np.isin(order, right)) + 1).tolist())
         kinds = {"edit": "+".join(sorted(question.aspects))} if question.aspects else {}
         return Answered(
             question.id,
             question.group or question.id,
             ranks,
-            tuple(zip(order, scores, strict=False)),
+            tuple(zip(order[:TOP].tolist(), scores, strict=True)),
             alone,
             kinds,
         )
@@ -302,6 +313,19 @@ class _Work:
             self._described[recipe] = self._describe(self, recipe)
         described = self._described[recipe]
         return ArrayView(encoder, described, self.album.files, self.album, fusion=fusion)
+
+
+class _Rankings(Sequence[list[str]]):
+    """Orders as rankings of ids, one made at a time: those of a large gallery fill the memory."""
+
+    def __init__(self, ids: Sequence[str], orders: Sequence[Order]) -> None:
+        self._ids, self._orders = ids, orders
+
+    def __len__(self) -> int:
+        return len(self._orders)
+
+    def __getitem__(self, number: Any) -> Any:
+        return [self._ids[place] for place in self._orders[number].tolist()]
 
 
 def _digest(folder: Path) -> str:
