@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from sight_kit import DIM, bag, change, scores, sight, unit
 from sight_kit import answer as composed
 
