@@ -141,6 +141,8 @@ class ReferenceStore:
 
 
 def _fused(fusion: Fusion, whole: np.float32, region: np.float32) -> np.float32:
+    if fusion.kind == "regions":
+        return whole if region == -np.inf else region
     if fusion.kind == "whole" or region <= whole:
         return whole
     if fusion.kind == "best":

@@ -27,7 +27,7 @@ cosine = st.floats(-1, 1, width=32)
     st.sampled_from([0.0, 1e-6, 1e-3, 0.1]),
     st.builds(
         Fusion,
-        st.sampled_from(["whole", "best", "gated"]),
+        st.sampled_from(["whole", "best", "regions", "gated"]),
         cosine,
         st.floats(0, 9, width=32),
         st.floats(0, 1, width=32),
@@ -66,7 +66,7 @@ def galleries(draw):
     probes = []
     for _ in range(draw(st.integers(1, 3))):
         vector = few[draw(picks)] + draw(st.sampled_from([0, 1, 3])) * unit(rng, DIM)
-        kind = draw(st.sampled_from(["gated", "gated", "best", "whole"]))
+        kind = draw(st.sampled_from(["gated", "gated", "best", "regions", "whole"]))
         fusion = Fusion(kind, draw(st.sampled_from([-0.3, 0.0, 0.3])), cap=draw(cosine.map(abs)))
         weight = draw(st.sampled_from([1.0, 2.0, -1.0]))
         probes.append(Probe(1, vector / np.linalg.norm(vector), weight, 0.0, 1.0, fusion))

@@ -33,7 +33,7 @@ def test_the_gate_follows_the_rule(whole, region, tau):
     )
 
 
-@given(cosine, tau, st.sampled_from(["whole", "best", "gated"]))
+@given(cosine, tau, st.sampled_from(["whole", "best", "regions", "gated"]))
 def test_without_regions_the_whole_score_is_untouched(whole, tau, kind):
     assert one(Fusion(kind, tau), whole, -np.inf) == np.float32(whole)
 
@@ -54,7 +54,7 @@ def test_the_jump_at_tau():
     assert one(Fusion("gated"), 0.25, 0.6) == 0.25
 
 
-@given(cosine, cosine, cosine, tau, st.sampled_from(["whole", "best", "gated"]))
+@given(cosine, cosine, cosine, tau, st.sampled_from(["whole", "best", "regions", "gated"]))
 def test_the_bound_holds(whole, region, more, tau, kind):
     fusion = Fusion(kind, tau)
     bound = fusion.at_most(np.float32([[whole]]), np.float32(max(region, more)))[0, 0]
@@ -73,6 +73,19 @@ def test_best_and_whole():
     assert one(WHOLE, 0.1, 0.3) == np.float32(0.1)
 
 
+@given(cosine, cosine)
+def test_regions_alone_leave_the_whole_out(whole, region):
+    assert one(Fusion("regions"), whole, region) == np.float32(region)
+    assert not Fusion("regions").settled(np.float32([1.0]))[0]
+
+
+def test_what_no_region_can_change():
+    whole = np.float32([0.1, 0.3, 1.0])
+    assert BEST.settled(whole).tolist() == [False, False, True]
+    assert WHOLE.settled(whole).all()
+    assert Fusion("gated", 0.25).settled(whole).tolist() == [False, True, True]
+
+
 def test_an_unknown_kind_is_told():
-    with pytest.raises(UsageError, match="Allowed: whole, best, gated"):
+    with pytest.raises(UsageError, match="Allowed: whole, best, regions, gated"):
         Fusion("max")

@@ -14,6 +14,7 @@ from needlepoint.search.pruned import best_pictures, best_possible, reach
 FUSIONS = [
     WHOLE,
     BEST,
+    Fusion("regions"),
     Fusion("gated", tau=0.25),
     Fusion("gated", tau=1.0),
     Fusion("gated", tau=-np.inf),
@@ -82,7 +83,12 @@ def test_the_bound_holds_for_every_region(seed, spread):
 
 @pytest.mark.parametrize(
     ("spread", "fusion", "share"),
-    [(0.03, BEST, 0.05), (0.03, Fusion("gated", tau=1.0), 0.05), (0.1, BEST, 0.6)],
+    [
+        (0.03, BEST, 0.05),
+        (0.03, Fusion("regions"), 0.05),
+        (0.03, Fusion("gated", tau=1.0), 0.05),
+        (0.1, BEST, 0.6),
+    ],
 )
 def test_saves_products(spread, fusion, share):
     """Of 2000 pictures with regions near their whole, a small part is looked at."""
@@ -94,6 +100,17 @@ def test_saves_products(spread, fusion, share):
     )
     assert found.positions.tolist() == full(question, wholes, regions, offsets, fusion, 10)[0]
     assert 0 < found.products < share * len(regions)
+
+
+def test_a_whole_that_equals_the_question_does_not_stand_for_its_regions():
+    """Under ``regions`` the picture that the question was made of may come last."""
+    wholes, regions = np.eye(3, dtype=np.float32), np.float32([[0, 0, 1], [0.6, 0.8, 0]])
+    offsets = np.array([0, 1, 2, 2])
+    found = best_pictures(
+        wholes[0], wholes, regions, offsets, reach(wholes, regions, offsets), Fusion("regions"), 3
+    )
+    assert found.positions.tolist() == [1, 0, 2]
+    assert found.scores.tolist() == np.float32([0.6, 0, 0]).tolist()
 
 
 def test_a_shut_gate_needs_no_region():

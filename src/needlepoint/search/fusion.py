@@ -6,19 +6,23 @@ Shapes: Q questions, G pictures.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from needlepoint.errors import UsageError
 from needlepoint.parts import Floats
 
-Kind = Literal["whole", "best", "gated"]
+Kind = Literal["whole", "best", "regions", "gated"]
 
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
     """``whole`` leaves regions out, ``best`` takes the highest score of whole and regions.
+
+    ``regions`` leaves the whole out, save for pictures without regions: for encoders that keep a
+    picture as several vectors none of which is the picture's own (BLIP-2's queries).
 
     ``gated`` (LARE, eq. 4) lets regions speak only where the whole picture scores below ``tau``:
     with ``d = region - whole`` the score becomes ``(1 - a) whole + a region``,
@@ -36,8 +40,8 @@ class Fusion:
     cap: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.kind not in ("whole", "best", "gated"):
-            raise UsageError(f"`fusion` is {self.kind!r}. Allowed: whole, best, gated.")
+        if self.kind not in get_args(Kind):
+            raise UsageError(f"`fusion` is {self.kind!r}. Allowed: {', '.join(get_args(Kind))}.")
         if not (0 <= self.gain < np.inf and 0 <= self.cap <= 1) or np.isnan(self.tau):
             raise UsageError(
                 f"`fusion` has tau {self.tau}, gain {self.gain} and cap {self.cap}. Allowed: any "
@@ -60,6 +64,8 @@ class Fusion:
             return whole
         if self.kind == "best":
             return np.maximum(whole, region)
+        if self.kind == "regions":
+            return np.where(np.isneginf(region), whole, region)
         open_ = (whole < np.float32(self.tau)) & (region > whole)
         if not open_.any():
             return whole
@@ -76,13 +82,20 @@ class Fusion:
         """
         if self.kind == "whole":
             return whole
-        if self.kind == "best":
+        if self.kind in ("best", "regions"):
             return np.maximum(whole, region)
         gap = np.maximum(region, whole) - whole
         bound: Floats = np.where(
             whole < np.float32(self.tau), whole + np.float32(self.cap) * gap, whole
         )
         return bound
+
+    def settled(self, whole: Floats) -> npt.NDArray[np.bool_]:
+        """Of which pictures no region can make the score another than ``whole``, bool ``[...]``."""
+        if self.kind == "regions":
+            return np.zeros(whole.shape, np.bool_)
+        found: npt.NDArray[np.bool_] = self.at_most(whole, 1.0) <= whole
+        return found
 
     def span(self, whole: Floats, region: Floats, error: float) -> tuple[Floats, Floats]:
         """Lowest and highest score possible when ``whole`` and ``region`` are off by ``error``.

@@ -102,8 +102,8 @@ def best_pictures(
     margin = np.float32(8 * slack(len(question)))
     counts = np.diff(offsets)
     bound = fusion.at_most(whole, best_possible(whole, reaches)) + margin
-    # a picture that no region can raise needs none looked at
-    settled = (counts == 0) | (fusion.at_most(whole, 1.0) <= whole)
+    # a picture that no region can change needs none looked at
+    settled = (counts == 0) | fusion.settled(whole)
     bound = np.where(settled, whole, bound)
     scores = whole.copy()
     final = settled.copy()

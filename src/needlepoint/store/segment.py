@@ -161,7 +161,7 @@ class Segment:
                 found[:, 0, v] = guesses(penalties(_columns(words, starts), ready), ready)
                 continue
             every = penalties(words, ready)
-            if fusion.kind == "gated":
+            if fusion.kind in ("gated", "regions"):
                 found[:, 0, v] = guesses(every[starts], ready)
                 every[starts] = np.iinfo(every.dtype).max
                 least = np.minimum.reduceat(every, starts)
