@@ -41,9 +41,16 @@ class Lists:
         """How long each list is, int64 ``[Q]``."""
         return np.diff(self.offsets)
 
+    def flat(self, numbers: Rows) -> tuple[Rows, Rows]:
+        """The values of B lists one after the other, and which of the B each is of."""
+        lengths = self.lengths()[numbers]
+        ends = np.cumsum(lengths)
+        place = np.arange(int(lengths.sum())) - np.repeat(ends - lengths, lengths)
+        values = self.values[np.repeat(self.offsets[numbers], lengths) + place]
+        return np.repeat(np.arange(len(numbers)), lengths), values
+
     def mask(self, numbers: Rows, width: int) -> npt.NDArray[np.bool_]:
         """Which of ``width`` values each of B lists holds, bool ``[B, width]``."""
         held = np.zeros((len(numbers), width), bool)
-        for row, number in enumerate(numbers):
-            held[row, self[int(number)]] = True
+        held[self.flat(numbers)] = True
         return held

@@ -1,0 +1,332 @@
+"""Train a combiner on triplets: CLIP4Cir's second stage, and DQE-CIR on vectors.
+
+Both are one loop: queries of a step against the target and negatives. CLIP4Cir's Combiner is the
+case of negatives from the batch, no attributes, cross-entropy alone and a fixed temperature.
+
+Shapes: Q questions, B of a step, G pictures, D numbers of a vector, K negatives.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from needlepoint.encoders.combiner import CombinerNet, CombinerShape, save_combiner
+from needlepoint.errors import UsageError
+from needlepoint.parts import Floats
+from needlepoint.train.composed_losses import (
+    LossPlan,
+    composed_loss,
+    gallery_scores,
+    own_scores,
+)
+from needlepoint.train.loop import CHECKPOINT, Plan, Progress, train
+from needlepoint.train.negatives import Block, Choice, Pools, Rule, make_pools
+from needlepoint.train.ragged import Rows
+from needlepoint.train.samplers import Batches, Indices
+from needlepoint.train.triplets import Triplets, rank_answers
+
+Negatives = Literal["in-batch", "all", "trns", "random", "hardest", "qure"]
+_NO_POOLS = ("in-batch", "all")
+_BLOCK = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ComposedRecipe:
+    """What is learnt and how.
+
+    Attributes:
+        shape: sizes of the model.
+        plan: steps, rates and seed.
+        batch: questions of a step.
+        negatives: ``in-batch``: the targets of the other questions of a step; ``all``: the whole
+            gallery; else a rule of ``negatives.Choice``.
+        choice: bounds and sizes for that rule; the ``rule`` in it is not looked at.
+        count: negatives K of a question and step.
+        refresh: epochs between two refreshes of the sets, and of warm-up before the first.
+        warm: negatives of the warm-up.
+        candidates: ``gallery``, or ``targets``: negatives are pictures that are a target somewhere.
+        losses: which count how much.
+        temperature: scores are divided by it at the start; ``learnt``: and it is learnt.
+        held_out: share of the groups kept for checking.
+    """
+
+    shape: CombinerShape
+    plan: Plan = field(default_factory=lambda: Plan(steps=1000, rate=2e-5, decay=0.0))
+    batch: int = 256
+    negatives: Negatives = "in-batch"
+    choice: Choice = field(default_factory=Choice)
+    count: int = 16
+    refresh: int = 5
+    warm: Literal["in-batch", "random"] = "in-batch"
+    candidates: Literal["gallery", "targets"] = "gallery"
+    losses: LossPlan = field(default_factory=lambda: LossPlan(rank=0.0, attribute=0.0))
+    temperature: float = 0.01
+    learnt: bool = False
+    held_out: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "count", "refresh"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}: must be at least 1, received {getattr(self, name)}")
+        if self.temperature <= 0:
+            raise UsageError(f"temperature: must be above 0, received {self.temperature}")
+        if not 0 <= self.held_out < 1:
+            raise UsageError(f"held_out: must be at least 0 and below 1, received {self.held_out}")
+        for name, allowed in _ALLOWED.items():
+            if getattr(self, name) not in allowed:
+                raise UsageError(
+                    f"{name}: must be one of {', '.join(allowed)}, received {getattr(self, name)!r}"
+                )
+
+
+_ALLOWED = {
+    "negatives": (*_NO_POOLS, "trns", "random", "hardest", "qure"),
+    "warm": ("in-batch", "random"),
+    "candidates": ("gallery", "targets"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """One refresh of the sets of negatives, as it is told.
+
+    ``fallback`` is the share of questions whose rule found nothing, ``empty`` that of questions
+    without any negative, ``near`` the share of kept negatives that would have been right answers
+    though nobody labelled them, ``size`` the mean length of the sets.
+    """
+
+    epoch: int
+    fallback: float
+    empty: float
+    near: float
+    size: float
+
+
+class Lesson:
+    """The loss of a step; keeps the sets of negatives between refreshes.
+
+    Args:
+        model: what is learnt.
+        data: triplets.
+        learnt: int64 ``[L]``, the questions that are learnt from.
+        recipe: settings.
+        run: folder where the sets of a refresh lie until the next one.
+        say: told of each refresh.
+    """
+
+    def __init__(
+        self,
+        model: CombinerNet,
+        data: Triplets,
+        learnt: Rows,
+        recipe: ComposedRecipe,
+        run: Path,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.model, self.data, self.learnt, self.recipe = model, data, learnt, recipe
+        self.refreshes: list[Refresh] = []
+        self._run, self._say = run, say
+        self._pools: tuple[int, Pools] | None = None
+        self._gallery = torch.from_numpy(data.gallery)
+        raw = model.shape.lengths == "raw"
+        self._images = torch.from_numpy(scaled(data.gallery, data.gallery_lengths, raw))
+        self._texts = torch.from_numpy(scaled(data.texts, data.text_lengths, raw))
+
+    def __call__(self, indices: Indices, step: int) -> Tensor:
+        """The loss of the questions ``learnt[indices]``, a scalar."""
+        questions = self.learnt[indices]
+        epoch = step * self.recipe.batch // len(self.learnt)
+        found = self.model(*self._asked(questions, step))
+        own, others, given = self._scores(found.query, indices, questions, epoch)
+        attributes = None
+        if self.model.attributes is not None:
+            shown = self._gallery[self.data.targets[questions]]
+            told = self.model.attributes.features(shown)
+            attributes = (found.weights, found.features, told)
+        return composed_loss(
+            own, others, given, self.model.temperature, self.recipe.losses, attributes
+        )
+
+    def _asked(self, questions: Rows, step: int) -> tuple[Tensor, Tensor]:
+        """References and one wording each, drawn by the step alone."""
+        rng = np.random.default_rng([self.recipe.plan.seed, 5, step])
+        wordings = self.data.wordings
+        drawn = rng.integers(0, wordings.lengths()[questions])
+        texts = wordings.values[wordings.offsets[questions] + drawn]
+        return self._images[self.data.references[questions]], self._texts[texts]
+
+    def _scores(
+        self, queries: Tensor, indices: Indices, questions: Rows, epoch: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores of the targets ``[B]``, of negatives ``[B, N]``, and which of these are given."""
+        recipe, targets = self.recipe, self.data.targets[questions]
+        own = own_scores(queries, self._gallery[targets][:, None, None])[:, 0]
+        kind = recipe.negatives
+        if kind not in _NO_POOLS and epoch < recipe.refresh:
+            kind = recipe.warm
+        if kind == "in-batch":
+            others = gallery_scores(queries, self._gallery[targets][:, None])
+            given = ~self.data.right(questions, targets)
+        elif kind == "all":
+            others = gallery_scores(queries, self._gallery[:, None])
+            given = self.data.eligible(questions, recipe.candidates)
+        else:
+            since, pools = self._fresh(epoch)
+            rows, given = pools.draw(indices, recipe.count, epoch - since)
+            others = own_scores(queries, self._gallery[rows][:, :, None])
+        return own, others, torch.from_numpy(given)
+
+    def _fresh(self, epoch: int) -> tuple[int, Pools]:
+        """The sets of this epoch and when they were made: computed, kept, or read again."""
+        since = epoch - epoch % self.recipe.refresh
+        if self._pools is None or self._pools[0] != since:
+            path = self._run / f"negatives-{since}.npz"
+            if epoch == since or not path.is_file():
+                self.refresh(since).save(path)
+                for old in self._run.glob("negatives-*.npz"):
+                    if old != path:
+                        old.unlink()
+            self._pools = since, Pools.load(path)
+        return self._pools
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def refresh(self, epoch: int) -> Pools:
+        """Sets of negatives of all learnt questions by the model as it stands, in eval mode."""
+        recipe, data = self.recipe, self.data
+        training = self.model.training
+        self.model.eval()
+        rule = cast(Rule, recipe.negatives) if epoch else "random"
+        choice = replace(recipe.choice, rule=rule)
+        seed = recipe.plan.seed * 100_003 + epoch
+        pools = make_pools(self._blocks(), choice, data.keys, seed=seed)
+        self.model.train(training)
+        told = self._told(epoch, pools)
+        self.refreshes.append(told)
+        self._say(
+            f"epoch {epoch}: {told.size:.0f} negatives a question, fallback {told.fallback:.1%}, "
+            f"unlabelled answers among them {told.near:.2%}"
+        )
+        return pools
+
+    def _blocks(self) -> Iterator[Block]:
+        for start in range(0, len(self.learnt), _BLOCK):
+            some = self.learnt[start : start + _BLOCK]
+            yield Block(
+                queries_of(self.model, self.data, some) @ self.data.gallery.T,
+                self.data.targets[some],
+                self.data.eligible(some, self.recipe.candidates),
+                self.data.question_keys[some],
+            )
+
+    def _told(self, epoch: int, pools: Pools) -> Refresh:
+        lengths, wrong = pools.members.lengths(), 0
+        for row, question in enumerate(self.learnt):
+            near = self.data.near[int(question)]
+            if len(near):
+                wrong += int(np.isin(pools.members[row], near).sum())
+        return Refresh(
+            epoch,
+            float(pools.fallback.mean()),
+            float((lengths == 0).mean()),
+            wrong / max(1, int(lengths.sum())),
+            float(lengths.mean()),
+        )
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def queries_of(model: CombinerNet, data: Triplets, questions: Rows) -> Floats:
+    """Query vectors float32 ``[B, D]``, unit: the mean over each question's wordings."""
+    raw = model.shape.lengths == "raw"
+    rows, texts = data.wordings.flat(questions)
+    images = scaled(data.gallery, data.gallery_lengths, raw)[data.references[questions[rows]]]
+    words = scaled(data.texts, data.text_lengths, raw)[texts]
+    found = model(torch.from_numpy(images), torch.from_numpy(words)).query.float().numpy()
+    summed = np.zeros((len(questions), data.dim), np.float32)
+    np.add.at(summed, rows, found)
+    queries: Floats = summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-12)
+    return queries
+
+
+def scaled(vectors: Floats, lengths: Floats, raw: bool) -> Floats:
+    """Unit vectors as they are, or with their raw lengths."""
+    return vectors * lengths[:, None] if raw else vectors
+
+
+def train_composed(
+    data: Triplets,
+    recipe: ComposedRecipe,
+    out: Path,
+    *,
+    start: CombinerNet | None = None,
+    resume: bool = False,
+    stop_after: int | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> tuple[CombinerNet, dict[str, Any]]:
+    """Train, save and check a model; returns it and the facts of its card.
+
+    Args:
+        data: triplets; whole groups are held out.
+        recipe: sizes and settings.
+        out: where the model goes; ``out/run`` holds what a run needs to go on.
+        start: a model whose base is gone on from; attributes it lacks begin as new.
+        resume: go on from ``out/run``.
+        stop_after: leave after so many steps of this call; the model so far is saved.
+        say: told what goes on, a line at a time.
+
+    Raises:
+        UsageError: data that do not fit the shape, or a run that is there already.
+    """
+    if recipe.shape.dim != data.dim:
+        raise UsageError(f"shape: dim is {recipe.shape.dim}, but vectors have {data.dim} numbers")
+    run = out / "run"
+    if (run / CHECKPOINT).is_file() and not resume:
+        raise UsageError(f"out: {run} holds a run already; resume it, or name another folder")
+    run.mkdir(parents=True, exist_ok=True)
+    learnt, held = data.split(recipe.held_out, recipe.plan.seed)
+    if not len(learnt):
+        raise UsageError(f"held_out: {recipe.held_out} leaves nothing to learn from")
+    say(f"{len(learnt):,} questions, {len(held):,} held out, {len(data.gallery):,} pictures")
+    torch.manual_seed(recipe.plan.seed)
+    model = CombinerNet(recipe.shape)
+    with torch.no_grad():
+        model.log_temperature.fill_(float(np.log(recipe.temperature)))
+    model.log_temperature.requires_grad_(recipe.learnt)
+    if start is not None:
+        model.base.load_state_dict(start.base.state_dict())
+    recipe = replace(recipe, batch=min(recipe.batch, len(learnt)))
+    lesson = Lesson(model, data, learnt, recipe, run, say)
+    batches = Batches(range(len(learnt)), batch=recipe.batch, run=1, seed=recipe.plan.seed)
+
+    def report(one: Progress) -> None:
+        say(f"step {one.step:,} of {one.steps:,}: loss {one.loss:.3f}, {one.seconds:.0f} s")
+
+    done = train(
+        model,
+        lesson,
+        batches,
+        recipe.plan,
+        run,
+        resume=resume,
+        stop_after=stop_after,
+        report=report,
+    )
+    features = {"address": data.address, "fingerprint": data.fingerprint}
+    save_combiner(model, out, features=features)
+    figures = rank_answers(queries_of(model, data, held), held, data).figures() if len(held) else {}
+    return model, {
+        "recipe": json.loads(json.dumps(asdict(recipe))),
+        "steps_done": done,
+        "data": {"name": data.name, "questions": len(learnt), "pictures": len(data.gallery)},
+        "encoder": features,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "refreshes": [asdict(one) for one in lesson.refreshes],
+        "held_out": figures,
+    }
