@@ -60,6 +60,7 @@ def test_rankings_are_those_worked_out_by_hand(tmp_path, protocol):
     # red and green make yellow; red itself is junk, and equal scores come in gallery order
     assert top(run, 0) == ["yellow", "green", "magenta", "cyan", "blue"]
     assert run.answers[0].ranks == (1,)
+    assert [NAMES[i] for i in run.answers[0].found] == ["yellow"]
     assert run.answers[0].top[0][1] == pytest.approx(1, abs=1e-6)
     assert run.answers[1].ranks == (2,)
     # the mean of (1, 1, 0) and (1, 0, 1) is nearest to yellow and magenta, then to red
@@ -216,9 +217,9 @@ def test_other_trained_parts_are_run_again(tmp_path, protocol, trained):
 
 def test_half_truths_and_undefined_questions_are_counted(tmp_path):
     answers = (
-        Answered("a", "g", (1,), ((0, 0.9),), False),
-        Answered("b", "g", (), ((1, 0.9),), False, half="picture kept"),
-        Answered("c", "h", (3,), ((1, 0.9),), True, half="words only"),
+        Answered("a", "g", (1,), (0,), ((0, 0.9),), False),
+        Answered("b", "g", (), (), ((1, 0.9),), False, half="picture kept"),
+        Answered("c", "h", (3,), (4,), ((1, 0.9),), True, half="words only"),
     )
     key = dict.fromkeys(
         ("encoder", "protocol", "split", "revision", "data", "limit", "pool", "fusion"), "x"

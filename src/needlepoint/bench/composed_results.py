@@ -27,14 +27,16 @@ BOTH, ALONE = "needs both", "alone"
 class Answered:
     """What one composed question was answered.
 
-    ``ranks`` (from 1, ascending) are those of all answers, junk taken out; ``top`` holds places in
-    the gallery and scores, best first; ``kinds`` tell what sort of question it is by heading
-    (``edit``, ``tier``); ``half`` names the half-truth that came first, empty where none did.
+    ``ranks`` (from 1, ascending) are those of all answers, junk taken out, and ``found`` their
+    places in the gallery; ``top`` holds places and scores, best first; ``kinds`` tell what sort of
+    question it is by heading (``edit``, ``tier``); ``half`` names the half-truth that came first,
+    empty where none did.
     """
 
     id: str
     group: str
     ranks: tuple[int, ...]
+    found: tuple[int, ...]
     top: tuple[tuple[int, float], ...]
     alone: bool
     kinds: Mapping[str, str] = field(default_factory=dict)
@@ -55,7 +57,8 @@ class ComposedRun:
 
     ``official`` holds the measures of the protocol, a value a question, None where undefined;
     ``cost`` passes of the encoder and milliseconds a question, and ``train_minutes`` where parts
-    were trained; ``gallery`` the file of each place.
+    were trained; ``gallery`` the file of each place; ``protocol`` its folder, licence, notes, and of
+    each question what it asks.
     """
 
     key: dict[str, Any]
@@ -64,7 +67,7 @@ class ComposedRun:
     answers: tuple[Answered, ...]
     official: dict[str, list[float | None]] = field(default_factory=dict)
     gallery: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    protocol: dict[str, Any] = field(default_factory=dict)
 
     @property
     def method(self) -> str:
@@ -211,7 +214,7 @@ def load_composed(path: Path) -> ComposedRun:
             tuple(_answered(row) for row in told["answers"]),
             told["official"],
             tuple(told["gallery"]),
-            tuple(told["notes"]),
+            told["protocol"],
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path} holds no composed run ({error}).") from error
@@ -222,6 +225,7 @@ def _answered(row: dict[str, Any]) -> Answered:
         row["id"],
         row["group"],
         tuple(row["ranks"]),
+        tuple(row["found"]),
         tuple((int(i), float(score)) for i, score in row["top"]),
         row["alone"],
         row["kinds"],

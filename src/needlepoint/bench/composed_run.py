@@ -150,7 +150,7 @@ class ComposedBench:
         }
         cost = self._cost(line, work, fusion)
         gallery = tuple(item.file for item in protocol.gallery)
-        return ComposedRun(key, self._machine, cost, answers, official, gallery, protocol.notes)
+        return ComposedRun(key, self._machine, cost, answers, official, gallery, _facts(protocol))
 
     def _orders(
         self, composer: Composer, work: _Work, view: ArrayView, name: str = ""
@@ -190,12 +190,13 @@ class ComposedBench:
         self, work: _Work, question: Question, order: Order, scores: list[float], alone: bool
     ) -> Answered:
         right = [work.index[one] for one in question.relevant]
-        ranks = tuple((np.flatnonzero(np.isin(order, right)) + 1).tolist())
+        hits = np.flatnonzero(np.isin(order, right))
         kinds = {"edit": "+".join(sorted(question.aspects))} if question.aspects else {}
         return Answered(
             question.id,
             question.group or question.id,
-            ranks,
+            tuple((hits + 1).tolist()),
+            tuple(order[hits].tolist()),
             tuple(zip(order[:TOP].tolist(), scores, strict=True)),
             alone,
             kinds,
@@ -313,6 +314,19 @@ class _Work:
             self._described[recipe] = self._describe(self, recipe)
         described = self._described[recipe]
         return ArrayView(encoder, described, self.album.files, self.album, fusion=fusion)
+
+
+def _facts(protocol: Protocol) -> dict[str, Any]:
+    """What is needed to show a question."""
+    return {
+        "folder": protocol.folder,
+        "licence": protocol.licence,
+        "notes": list(protocol.notes),
+        "questions": [
+            {"file": one.file, "box": one.box, "changes": list(one.changes)}
+            for one in protocol.questions
+        ],
+    }
 
 
 class _Rankings(Sequence[list[str]]):
