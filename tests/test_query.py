@@ -245,3 +245,48 @@ def test_home_is_expanded_only_when_the_file_is_opened(monkeypatch: pytest.Monke
     monkeypatch.setenv("HOME", "/somewhere")
     part = Query.parse("~/x.png").parts[0]
     assert (part.value, part.file) == ("~/x.png", "/somewhere/x.png")
+
+
+@pytest.mark.parametrize(
+    ("question", "parts_before", "change"),
+    [
+        ("./bag.jpg -> in green, without the strap", "./bag.jpg", "in green, without the strap"),
+        ("@12#xywh=1,2,3,4  ->  red - not blue", "@12#xywh=1,2,3,4", "red - not blue"),
+        ("2:@1 + @2 - dogs -> as one -> day", "2:@1 + @2 - dogs", "as one -> day"),
+        ('"./a -> b.jpg" -> at "night"', '"./a -> b.jpg"', 'at "night"'),
+        ("@1\n->\nin red\n", "@1", "in red"),
+    ],
+)
+def test_a_change_is_all_that_follows_the_arrow(question, parts_before, change):
+    query = Query.parse(question)
+    assert query.change == change
+    assert query.parts == Query.parse(parts_before).parts
+    assert Query.parse(str(query)) == query
+    assert query == Query.parse(parts_before).changed(change)
+    assert query != Query.parse(parts_before)
+
+
+@pytest.mark.parametrize("question", ["a->b", "text:a->b", '"left -> right"', "b --> a", "a --> b"])
+def test_not_every_arrow_is_a_change(question):
+    assert Query.parse(question).change == ""
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("@1 ->", "say here what is to be different"),
+        ("-> in green", "a picture must stand before"),
+        ("bag -> in green", "a change needs a picture"),
+        ("bag - @1 -> in green", "a change needs a picture"),
+    ],
+)
+def test_a_change_needs_a_picture_and_words(question, told):
+    with pytest.raises(UsageError, match=told):
+        Query.parse(question)
+
+
+def test_a_file_with_an_arrow_in_its_name_is_a_picture(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a -> b.jpg").write_bytes(b"")
+    assert parts("./a -> b.jpg") == [picture("./a -> b.jpg")]
+    assert Query.parse("./a -> b.jpg", files=False).change == "b.jpg"

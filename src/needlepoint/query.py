@@ -10,6 +10,7 @@ One language for the shell, Python, the URL and other doors::
     "red bicycle"   "./my duck.jpg"   quotes keep operators and spaces together
     text:duck.jpg   img:noending      escapes: these words, this picture file
     2:beach + ./photo.jpg - people    weights, and parts that pull (+) or push away (-)
+    ./bag.jpg -> in green             a picture and what is to be different in it, to the end
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ import numpy as np
 from needlepoint.errors import UsageError
 from needlepoint.picture import Picture, Pixels
 from needlepoint.query_part import PICTURE_ENDINGS, Part
-from needlepoint.query_reading import read
+from needlepoint.query_reading import CHANGE, read
 
 __all__ = ["PICTURE_ENDINGS", "Part", "Query"]
 
@@ -36,13 +37,16 @@ _MEMORY = "memory:"
 class Query:
     """A question: at least one part of positive weight, as ``Query.parse`` or a caller makes it.
 
-    ``text`` is what the user wrote; it takes no part in comparison.
+    ``text`` is what the user wrote; it takes no part in comparison. ``change`` says in words what
+    is to be different in the pictures and pieces that pull, which then are references.
     """
 
     parts: tuple[Part, ...]
     text: str = field(default="", compare=False)
+    change: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "change", self.change.strip())
         if not self.parts:
             raise UsageError("the question is empty; give words, a picture or @id")
         if all(part.weight < 0 for part in self.parts):
@@ -50,12 +54,40 @@ class Query:
                 "a question needs at least one part to look for; all parts push away. "
                 f"Received: {self}"
             )
+        if self.change and not self.references:
+            raise UsageError(
+                "a change needs a picture, a piece of one or @id that it starts from, as in "
+                f"'./bag.jpg {CHANGE} in green'. Received: {self}. For words with an arrow in them "
+                'write text:"…".'
+            )
+
+    @property
+    def references(self) -> tuple[Part, ...]:
+        """The pictures, items and pieces that pull."""
+        return tuple(part for part in self.parts if part.kind != "text" and part.weight > 0)
+
+    def changed(self, change: str) -> Query:
+        """The same question with a change in words.
+
+        Raises:
+            UsageError: it has one already, or nothing that it could start from.
+
+        Example:
+            >>> str(Query.parse("./bag.jpg").changed("in green"))
+            './bag.jpg -> in green'
+        """
+        if self.change and change.strip():
+            raise UsageError(
+                f"the change is given twice: {self.change!r} in the question, and {change!r}"
+            )
+        return replace(self, change=change or self.change)
 
     def __str__(self) -> str:
         """The question in its own language: ``Query.parse(str(q)) == q``."""
         first = "- " if self.parts[0].weight < 0 else ""
         rest = "".join(f" {'-' if p.weight < 0 else '+'} {p}" for p in self.parts[1:])
-        return f"{first}{self.parts[0]}{rest}"
+        change = f" {CHANGE} {self.change}" if self.change else ""
+        return f"{first}{self.parts[0]}{rest}{change}"
 
     @classmethod
     def parse(cls, text: str, *, files: bool = True) -> Query:
@@ -69,7 +101,8 @@ class Query:
         """
         if not text.strip():
             raise UsageError("the question is empty; give words, a picture (./photo.jpg) or @id")
-        return cls(read(text, files=files), text)
+        parts, change = read(text, files=files)
+        return cls(parts, text, change)
 
     @classmethod
     def coerce(cls, question: Any) -> Query:

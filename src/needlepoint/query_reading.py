@@ -48,8 +48,14 @@ WORDS.1: /(?!"|[+-](?:\s|$))\S+(?:\s+(?![+-](?:\s|$))\S+)*/
 """
 
 
-def read(text: str, *, files: bool) -> tuple[Part, ...]:
-    """Parts of a question; at least one of them pulls.
+CHANGE = "->"
+"""Stands between what a question starts from and what is to be different."""
+
+_CHANGE = re.compile(r'"(?:[^"\\]|\\.)*"|(?P<arrow>(?:^|\s)->(?:\s|$))', re.DOTALL)
+
+
+def read(text: str, *, files: bool) -> tuple[tuple[Part, ...], str]:
+    """Parts of a question, at least one of which pulls, and the change in words (or nothing).
 
     Args:
         text: not empty.
@@ -59,6 +65,21 @@ def read(text: str, *, files: bool) -> tuple[Part, ...]:
         UsageError: shows the position of what is wrong.
     """
     exists = _is_file if files else _no_file
+    whole = _existing(text.strip(), exists)
+    if whole is not None:
+        return (whole,), ""
+    for found in _CHANGE.finditer(text):
+        if found["arrow"]:
+            start, change = text[: found.start()], text[found.end() :].strip()
+            if not start.strip():
+                raise pointed(f"a picture must stand before {CHANGE}", text, 0)
+            if not change:
+                raise pointed("say here what is to be different", text, len(text.rstrip()))
+            return _read(start, exists), change
+    return _read(text, exists), ""
+
+
+def _read(text: str, exists: Exists) -> tuple[Part, ...]:
     simple = _existing(text.strip(), exists) or _plain(text.strip())
     if simple is not None:
         return (simple,)

@@ -133,7 +133,8 @@ class Results(Sequence[Hit]):
     ``cutoff`` is the calibrated score above which hits match (None without calibration);
     ``notes`` are sentences for the user; ``timings`` are milliseconds by stage; ``exact`` tells
     whether the ranking equals brute force; ``candidates`` counts the pictures that could have been
-    found. ``decode`` opens pictures for the contact sheet.
+    found. ``decode`` opens pictures for the contact sheet. ``told`` are pairs of a label and a
+    text: what a composer made of the question.
 
     Raises ValueError unless ranks count from 1, scores of one kind never rise, ties are in order
     of id, ids are unique and boxes lie inside their pictures. Only the first hits may be
@@ -148,6 +149,7 @@ class Results(Sequence[Hit]):
     exact: bool = True
     candidates: int | None = None
     decode: Decode | None = field(default=None, repr=False, compare=False)
+    told: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         previous: Hit | None = None
@@ -214,6 +216,7 @@ class Results(Sequence[Hit]):
             "cutoff": None if self.cutoff is None else round(self.cutoff, 6),
             "exact": self.exact,
             "notes": list(self.notes),
+            "told": [list(pair) for pair in self.told],
             "timings": {stage: round(ms, 3) for stage, ms in self.timings.items()},
         }
 

@@ -45,6 +45,7 @@ def test_options_reach_the_library(library: FakeLibrary, needlepoint: Call) -> N
         "places": False,
         "mode": "exact",
         "corpus": None,
+        "change": "",
     }
     assert library.opened == {"path": "/x", "create": False, "read_only": False}
 
@@ -312,6 +313,7 @@ def test_similar(library: FakeLibrary, needlepoint: Call) -> None:
         "min_score": None,
         "model": None,
         "method": None,
+        "change": "",
     }
     needlepoint("similar", "7#xywh=1,2,3,4")
     assert library.asked[1][1]["box"] == (1, 2, 3, 4)

@@ -17,6 +17,7 @@ import click
 from needlepoint.cli import output
 from needlepoint.cli.config import FORMATS
 from needlepoint.cli.door import Door, common, reader
+from needlepoint.cli.explain import explanation
 from needlepoint.errors import (
     EXIT_HITS,
     EXIT_NOTHING,
@@ -55,6 +56,8 @@ class Answer:
     copy_to: str | None
     model: str | None
     method: str | None
+    change: str
+    explain: bool
 
     def options(self, door: Door) -> dict[str, Any]:
         """What of it the library is told, with the settings for what no flag said."""
@@ -64,7 +67,7 @@ class Answer:
         }
         score = chosen["min_score"]
         chosen["min_score"] = score if score in (None, "auto") else float(score)
-        return {**chosen, "where": self.where}
+        return {**chosen, "where": self.where, "change": self.change}
 
 
 def answering(function: F) -> F:
@@ -102,6 +105,13 @@ def answering(function: F) -> F:
             metavar="NAME[:OPTIONS]",
             help="Search with this method (needlepoint methods).",
         ),
+        click.option(
+            "--change",
+            metavar="WORDS",
+            default="",
+            help="What is to be different in the picture, as 'in green'.",
+        ),
+        click.option("--explain", is_flag=True, help="Tell on stderr how the answer came about."),
     )
     verb: Any = wrapped
     for option in reversed(options):
@@ -136,14 +146,16 @@ def search(
 
     A question is made of words, pictures (./duck.jpg), pieces of pictures
     (scene.jpg#xywh=610,40,70,70) and library items (@1234), joined by ' + ' and ' - ', each with
-    an optional weight (2:beach). With - as the question, questions are read from stdin, one a
-    line, and answered as JSON lines.
+    an optional weight (2:beach). --change, or ' -> ' and the rest, says what is to be different in
+    a picture. With - as the question, questions are read from stdin, one a line, and answered as
+    JSON lines.
 
     \b
     Examples:
       needlepoint search "red bicycle"
       needlepoint search ./duck.jpg -k 5
       needlepoint search 'scene.jpg#xywh=610,40,70,70' --format html -o sheet.html --open
+      needlepoint search ./bag.jpg --change "in green, without the strap"
       needlepoint search "2:beach - people" --where "year >= 2020 and camera ~ Pixel"
       needlepoint search "a dog" -0 | xargs -0 ls -l
       needlepoint search "a small red mug" --method lare
@@ -196,6 +208,7 @@ def similar(door: Door, item: str, answer: Answer) -> int:
     Examples:
       needlepoint similar @1234
       needlepoint similar '@1234#xywh=610,40,70,70' -k 5 --format paths
+      needlepoint similar @1234 --change "the same, but red" --explain
     """
     part = _item(item)
     how = _How(door, answer)
@@ -224,6 +237,7 @@ class _How:
             raise UsageError("a contact sheet is not for a terminal; add --output FILE or --open")
         self.door, self.print0, self.copy_to, self.show = door, print0, answer.copy_to, show
         self.target = target or (_sheet_file() if show else None)
+        self.explain = answer.explain
 
     def deliver(self, results: Results) -> int:
         """Write the answer, say what goes with it, and return the exit code."""
@@ -234,6 +248,8 @@ class _How:
             output.save(self.target, data)
             self.door.talk.note(f"written: {self.target}")
         self._tell(results)
+        if self.explain:
+            click.echo("\n".join(explanation(results)), err=True)
         if self.copy_to is not None:
             from needlepoint.cli.copying import copy_hits
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeVar
 
@@ -23,12 +23,15 @@ from needlepoint.library.hits import (
     Ready,
     Wanted,
     in_order_again,
+    in_order_anew,
     to_hits,
     weigh,
 )
 from needlepoint.library.preparing import Preparer, Texts, calibration_of
 from needlepoint.library.roster import BUILTIN, Roster
 from needlepoint.methods.card import Asked, find_method
+from needlepoint.methods.composing import Again
+from needlepoint.methods.dialogue import Helpers
 from needlepoint.parts import DenseEncoder, Encoder
 from needlepoint.picture import Picture
 from needlepoint.query import Part, Query
@@ -60,11 +63,15 @@ class Options:
     mode: Literal["auto", "exact", "compressed"] = "auto"
     corpus: tuple[str, ...] | None = None
     without: tuple[int, ...] = ()
+    helpers: Helpers = field(default_factory=Helpers)
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A question made ready for the store; ``again`` where its best are put in order again."""
+    """A question made ready for the store.
+
+    ``again`` and ``anew`` where its best are put in order again: by a vector, by a composer.
+    """
 
     query: Query
     options: Options
@@ -72,6 +79,7 @@ class _Made:
     probes: list[Probe]
     fused: bool
     again: Asked | None = None
+    anew: Again | None = None
 
 
 class Asker:
@@ -147,19 +155,25 @@ class Asker:
         return self._store.search(probes, k, within=self._within(options), mode=options.mode)
 
     def ask_probes(
-        self, query: Query, probes: Sequence[Probe], options: Options, names: Sequence[str] = ()
+        self,
+        query: Query,
+        probes: Sequence[Probe],
+        options: Options,
+        names: Sequence[str] = (),
+        again: Again | None = None,
     ) -> Results:
         """The best pictures for probes that something else has made of a question.
 
         Their scores have no calibration: hits neither match nor fail to. ``names`` tells of each
-        probe what it stands for.
+        probe what it stands for; ``again`` puts the best of them in order anew.
         """
         spaces = {space.id: space for space in self._store.spaces()}
+        method = (options.method or "").partition(":")[0]
         ready = [
-            Ready(p, spaces[p.space], options.method or "", None, name=name)
+            Ready(p, spaces[p.space], method, None, name=name)
             for p, name in zip(probes, names or [""] * len(probes), strict=True)
         ]
-        made = _Made(query, options, ready, list(probes), True)
+        made = _Made(query, options, ready, list(probes), not _is_cosine(probes), anew=again)
         return _raised(self._answer([made], Clock())[0])
 
     def _answer(
@@ -179,6 +193,9 @@ class Asker:
     def _question(self, made: _Made) -> Question:
         options, again = made.options, made.again
         many = max(options.k + len(options.without), again.shortlist if again else 0)
+        if made.anew is not None:
+            everything = max(len(self.pictures(probe.space, options)) for probe in made.probes)
+            many = max(many, made.anew.shortlist or everything)
         return Question(made.probes, many, self._within(options), options.mode)
 
     def _search(self, questions: Sequence[Question | Exception]) -> list[StoreHits | Exception]:
@@ -195,6 +212,8 @@ class Asker:
     def _again(self, made: _Made, found: StoreHits | Exception) -> tuple[_Made, StoreHits, int]:
         if isinstance(found, Exception):
             raise found
+        if made.anew is not None:
+            return made, *in_order_anew(found, made.anew)
         if made.again is None:
             return made, found, 0
         return made, *in_order_again(self._store, found, made.ready[0], made.again)
@@ -227,7 +246,7 @@ class Asker:
 
     def heat(self, number: int, query: Query, model: str | None) -> Heat:
         """One question of one part held against every window of one picture."""
-        if len(query.parts) != 1:
+        if len(query.parts) != 1 or query.change:
             raise UsageError(f"a heat map needs a question with one part. Received: {query}")
         asked = self.preparer.prepare(query.parts[0], Options(model=model))
         path = self.preparer.path_of(number)
@@ -304,6 +323,13 @@ def _in_order_by(ready: list[Ready]) -> Asked | None:
             "with another --method."
         )
     return found[0] if found else None
+
+
+def _is_cosine(probes: Sequence[Probe]) -> bool:
+    """Whether the score of these probes is the cosine of a single one."""
+    first = probes[0]
+    how = (first.weight > 0, first.mean, first.std, first.curve)
+    return len(probes) == 1 and how == (True, 0.0, 1.0, "linear")
 
 
 def _check_corpus(method: str | None) -> None:

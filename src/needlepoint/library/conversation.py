@@ -104,7 +104,13 @@ class Conversation:
             return (Part("text", said.strip()),)
         if self.turns and said.lstrip().startswith("- "):
             return Query.parse(f"it {said.strip()}", files=files).parts[1:]
-        return Query.parse(said, files=files).parts
+        read = Query.parse(said, files=files)
+        if read.change:
+            raise UsageError(
+                f"a turn cannot change a picture in words. Received: {read}. Mark the picture as "
+                f"like and say {read.change!r}, or ask for the change in a search."
+            )
+        return read.parts
 
     def say(
         self,

@@ -18,6 +18,7 @@ from needlepoint.intake.watch import watch
 from needlepoint.library.asking import Asker, Options
 from needlepoint.library.browse import Shelf
 from needlepoint.library.care import Care
+from needlepoint.library.changing import Changer
 from needlepoint.library.conversation import Conversation
 from needlepoint.library.guests import Pictures, admit
 from needlepoint.library.indexing import Indexer, IndexReport, Progress
@@ -59,6 +60,7 @@ class Library(Care):
         self._store = store
         self._roster = roster or Roster(store)
         self._asker = Asker(store, self._roster, _words_model)
+        self._changer = Changer(store, self._asker)
         self.shelf = Shelf(store, self._roster)
         self.path = Path(store.folder)
 
@@ -206,6 +208,8 @@ class Library(Care):
         places: bool = True,
         mode: Mode = "auto",
         corpus: Sequence[str] | None = None,
+        change: str = "",
+        helpers: Helpers | None = None,
     ) -> Results:
         """Find pictures by a question, and the place in each that answers.
 
@@ -221,17 +225,20 @@ class Library(Care):
             mode: ``auto``, ``exact`` or ``compressed``.
             corpus: texts that tell a method which words are common; None for the keywords of
                 the library's pictures.
+            change: what is to be different in the pictures of the question, in words.
+            helpers: outside models that a method may use.
 
         Raises:
             UsageError: the question, filter or an option cannot be understood.
             LibraryIncompatible: the library needs indexing for this model or method.
+            ModelUnavailable: the method needs weights or an outside model that is not there.
             PictureError: a picture to ask with cannot be read.
         """
         texts = None if corpus is None else tuple(corpus)
-        options = Options(
-            k, where, min_score, _canonical(model), method, places, mode, corpus=texts
-        )
-        return self._asker.ask(Query.coerce(query), options)
+        options = Options(k, where, min_score, _canonical(model), method, places, mode, texts)
+        if helpers is not None:
+            options = replace(options, helpers=helpers)
+        return self._changer.ask(Query.coerce(query).changed(change), options)
 
     def search_many(
         self, queries: Sequence[Any], options: Sequence[Options] | Options | None = None
@@ -260,7 +267,7 @@ class Library(Care):
                 f"`options` has {len(each)} entries for {len(queries)} queries. Give one for all "
                 "or one for each."
             )
-        return self._asker.ask_many(
+        return self._changer.ask_many(
             [
                 (Query.coerce(query), replace(one, model=_canonical(one.model)))
                 for query, one in zip(queries, each, strict=True)
@@ -277,6 +284,7 @@ class Library(Care):
         min_score: float | Literal["auto"] | None = None,
         model: str | None = None,
         method: str | None = None,
+        change: str = "",
     ) -> Results:
         """Pictures like one of the library (or like a piece of it), without the picture itself.
 
@@ -284,7 +292,7 @@ class Library(Care):
         """
         query = Query((Part("item", str(number), box=box),), f"@{number}")
         options = Options(k, where, min_score, _canonical(model), method, without=(number,))
-        return self._asker.ask(query, options)
+        return self._changer.ask(query.changed(change), options)
 
     def converse(
         self,

@@ -11,10 +11,12 @@ from typing import Any, Literal
 import numpy as np
 
 from needlepoint.methods.card import Asked
+from needlepoint.methods.composing import Again
 from needlepoint.parts import Calibration, Floats
 from needlepoint.picture import Box
 from needlepoint.results import Hit, Reason
 from needlepoint.search.shortlist import reorder
+from needlepoint.search.topk import gaussian_cdf
 from needlepoint.store.base import Probe, Space, StoreHits
 from needlepoint.store.sqlite import SqliteStore
 
@@ -92,6 +94,22 @@ def in_order_again(
         boxes=found.boxes[now],
     )
     return again, len(first)
+
+
+def in_order_anew(found: StoreHits, again: Again) -> tuple[StoreHits, int]:
+    """The found with its shortlist in the order of a composer's scores, and how many those are."""
+    count = len(found.ids) if not again.shortlist else min(again.shortlist, len(found.ids))
+    scores = np.asarray(again.scores(found.ids[:count], found.score[:count]), np.float32)
+    order = np.lexsort((found.ids[:count], -scores))
+    now = np.concatenate([order, np.arange(count, len(found.ids))])
+    anew = replace(
+        found,
+        ids=found.ids[now],
+        score=np.concatenate([scores[order], found.score[count:]]),
+        part_scores=found.part_scores[now],
+        boxes=found.boxes[now],
+    )
+    return anew, count
 
 
 class Judge:
@@ -172,7 +190,7 @@ def to_hits(
                 height=fact.height,
                 source=source,
                 why=tuple(
-                    Reason(one.name, (float(part) - p.mean) / p.std, p.weight / total)
+                    Reason(one.name, _standard(float(part), p), p.weight / total)
                     for one, p, part in zip(ready, probes, found.part_scores[i], strict=True)
                 ),
                 taken=fact.taken,
@@ -181,6 +199,12 @@ def to_hits(
             )
         )
     return hits
+
+
+def _standard(score: float, probe: Probe) -> float:
+    """What a probe's score counts as in the sum of several."""
+    standard = (score - probe.mean) / probe.std
+    return float(gaussian_cdf(np.array([standard]))[0]) if probe.curve == "gaussian" else standard
 
 
 class Clock:

@@ -32,13 +32,14 @@ def question(view: Library, query: str, negative: str | None = None) -> Query:
     Raises:
         UsageError: it cannot be understood, or names a picture that the library does not hold.
     """
-    parts = list(Query.parse(query, files=False).parts)
+    asked = Query.parse(query, files=False)
+    parts = list(asked.parts)
     text = query
     if negative is not None and negative.strip():
         pushing = Query.parse(negative, files=False).parts
         parts += [replace(part, weight=-abs(part.weight)) for part in pushing]
         text = ""
-    return view.admit(Query(tuple(parts), text), Pictures())
+    return view.admit(Query(tuple(parts), text, asked.change), Pictures())
 
 
 def item_at(view: Library, path: str) -> int:

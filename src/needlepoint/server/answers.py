@@ -56,6 +56,9 @@ class Answer(BaseModel):
     likely_score: Annotated[float | None, Field(description="Score of the last of those.")]
     exact: Annotated[bool, Field(description="Whether the ranking equals brute force.")]
     notes: list[str]
+    told: Annotated[
+        list[tuple[str, str]], Field(description="What a method made of the question, by label.")
+    ]
     timings: dict[str, float]
 
 
