@@ -75,7 +75,7 @@ class ClipImages(_ClipPatches):
     def __init__(self, model: Any) -> None:
         vision, config = model.vision_model, model.config.vision_config
         super().__init__(vision.encoder.layers, config.num_attention_heads)
-        self.prefix, self.patch = 1, int(config.patch_size)
+        self.prefix, self.patch, self.width = 1, int(config.patch_size), int(config.hidden_size)
         self._vision, self._project = vision, model.visual_projection
 
     def embed(self, pixels: Tensor) -> tuple[Tensor, Any]:
@@ -126,7 +126,7 @@ class SiglipImages(_ClipPatches):
     def __init__(self, model: Any) -> None:
         vision, config = model.vision_model, model.config.vision_config
         super().__init__(vision.encoder.layers, config.num_attention_heads)
-        self.prefix, self.patch = 0, int(config.patch_size)
+        self.prefix, self.patch, self.width = 0, int(config.patch_size), int(config.hidden_size)
         self._vision = vision
 
     def embed(self, pixels: Tensor) -> tuple[Tensor, Any]:

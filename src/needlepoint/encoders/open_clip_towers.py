@@ -53,6 +53,7 @@ class NativeImages(_Blocks):
         self._visual = visual
         self.blocks = visual.transformer.resblocks
         self.patch = int(visual.patch_size[0])
+        self.width = int(visual.class_embedding.shape[-1])
         self._stride = stride or self.patch
 
     def strided(self, stride: int) -> NativeImages:

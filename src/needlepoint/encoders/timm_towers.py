@@ -23,6 +23,7 @@ class _Timm:
         self.blocks = trunk.blocks
         self.prefix = int(trunk.num_prefix_tokens)
         self.patch = int(trunk.patch_embed.patch_size[0])
+        self.width = int(trunk.embed_dim)
 
     def embed(self, pixels: Tensor) -> tuple[Tensor, Any]:
         stem = self._trunk.patch_embed

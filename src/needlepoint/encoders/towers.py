@@ -88,6 +88,9 @@ class ImageTower(Protocol):
 class JointTower(ImageTower, Protocol):
     """An image tower with words in its space, whose patches may be made up (``inversion``)."""
 
+    width: int
+    """Numbers C of a patch embedding."""
+
     def place(self, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Any]:
         """Patch embeddings ``[N, P, C]`` of rows and columns to what ``embed`` gives.
 
