@@ -18,7 +18,7 @@ from needlepoint.methods.dialogue import Helpers
 from needlepoint.parts import EncoderCard, Floats, SpaceCard, TextFeatures
 from needlepoint.query import Part
 
-DIM = 16
+DIM = 48
 JOINT = (SpaceCard("joint", DIM, "f16", ("image", "text")),)
 APART = (SpaceCard("look", DIM, "f16", ("image",)), SpaceCard("words", DIM, "f16", ("text",)))
 PICTURES = (

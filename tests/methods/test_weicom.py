@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 
 from needlepoint.errors import UsageError
-from sight_kit import APART, PICTURES, Reader, answer, bag, change, ranking, scores, sight, unit
+from sight_kit import (
+    APART,
+    DIM,
+    PICTURES,
+    Reader,
+    answer,
+    bag,
+    change,
+    ranking,
+    scores,
+    sight,
+    unit,
+)
 
 
 def test_both_ends_rank_by_one_branch() -> None:
@@ -28,7 +40,7 @@ def test_calibrated_scores_lie_between_0_and_1_around_a_half() -> None:
 
 @pytest.mark.parametrize("count", [1, 5])
 def test_a_gallery_that_scores_alike_gets_a_half(count: int) -> None:
-    view = sight(unit(np.ones((count, 16))))
+    view = sight(unit(np.ones((count, DIM))))
     found = scores(answer("weicom", change("green", 0), view), view)
     assert found.tolist() == [0.5] * count
 
@@ -37,7 +49,7 @@ def test_one_branch_without_spread_leaves_the_order_to_the_other() -> None:
     """All pictures are equally far from the words."""
     rng = np.random.default_rng(0)
     words = bag("green").astype(np.float64)
-    rows = rng.standard_normal((9, 16))
+    rows = rng.standard_normal((9, DIM))
     rows -= np.outer(rows @ words, words)
     view = sight(unit(rows))
     assert ranking("weicom:lam=0.9", change("green", 2), view) == ranking(

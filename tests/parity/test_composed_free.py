@@ -147,8 +147,16 @@ def slow_freedom(
 
 @pytest.mark.parametrize(("k", "n", "m"), [(1, 1, 1), (5, 3, 2), (20, 4, 7), (9, 6, 3)])
 @pytest.mark.parametrize("references", [(3,), (3, 8)])
-def test_freedom(k: int, n: int, m: int, references: tuple[int, ...], tmp_path: Path) -> None:
+def test_freedom(
+    k: int,
+    n: int,
+    m: int,
+    references: tuple[int, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """With one reference the query is in the gallery; the mean of two is not."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     rows = gallery(5)
     view = sight(rows)
     (tmp_path / "words").write_text("\n".join(WORDS))
