@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,24 @@ def read_rows(path: Path, card: DatasetCard) -> list[Any]:
     return rows
 
 
-def picture_folder(card: DatasetCard, folder: Path) -> Path:
-    """Where the pictures are: the first of the card's folders that is there, else ``folder``."""
-    for name in card.pictures:
+def read_lines(path: Path, card: DatasetCard) -> list[str]:
+    """The lines of a text file that hold something, stripped; ``UsageError`` when there is none."""
+    try:
+        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    except (ValueError, OSError) as error:
+        raise UsageError(f"dataset {card.name}: {path} cannot be read: {error}") from None
+    found = [line for line in lines if line]
+    if not found:
+        raise UsageError(f"dataset {card.name}: {path} is empty.")
+    return found
+
+
+def picture_folder(card: DatasetCard, folder: Path, places: Sequence[str] = ()) -> Path:
+    """Where the pictures are: the first of ``places`` that is there, else ``folder``.
+
+    Without ``places`` those of the card are taken.
+    """
+    for name in places or card.pictures:
         if (folder / name).is_dir():
             return folder / name
     return folder

@@ -21,7 +21,7 @@ any other           R@1, R@5, R@10; mAP
 ``R@k`` says whether the target is among the first k, or any relevant picture where none is named
 the target; ``recall@k`` is the share of all relevant pictures there. ``P@k`` is the share of the
 first k that is relevant; of the four sets of domains it is divided by min(k, relevant) instead,
-as published.
+and their questions without an answer count as 0, both as published.
 All values are shares, not percent.
 """
 
@@ -70,7 +70,7 @@ def composed_values(
 
     Returns:
         float64 [Q] by measure, in 0 to 1; ``nan`` where the question does not count: it has no
-        answer, or is of another kind than the measure.
+        known answer, or is of another kind than the measure.
 
     Raises:
         UsageError: not Q rankings, an id that the gallery lacks, or one ranked twice.
@@ -188,10 +188,12 @@ def _patterns(question: Question, ranking: Sequence[str]) -> Values:
 
 def _domains(cuts: Sequence[int], question: Question, ranking: Sequence[str]) -> Values:
     right = question.relevant
+    if not right:
+        return dict.fromkeys(
+            ["mAP", *(f"{name}@{k}" for name in ("P", "recall") for k in cuts)], 0.0
+        )
     found = {"mAP": average_precision_trapezoid(ranking, right)}
-    for k in cuts:
-        most = max(1, min(k, len(right)))
-        found[f"P@{k}"] = hits_at_k(ranking[:k], right, k) / most
+    found |= {f"P@{k}": hits_at_k(ranking[:k], right, k) / min(k, len(right)) for k in cuts}
     return found | {f"recall@{k}": recall_at_k(ranking[:k], right, k) for k in cuts}
 
 
