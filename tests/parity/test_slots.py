@@ -38,6 +38,8 @@ def test_a_words_own_vector_in_its_slot_reads_as_the_word(encoder):
     swapped = slots.fill(["a {} on a {}"], pair.flip(1))
     np.testing.assert_allclose(swapped, raw(encoder, ["a cat on a dog"]), atol=NEAR)
     np.testing.assert_allclose(slots.read(["a dog"]), raw(encoder, ["a dog"]), atol=NEAR)
+    both = encoder.inject(["a {} on a {}"], pair.numpy())
+    np.testing.assert_allclose(both, encoder.encode_text(["a dog on a cat"]), atol=NEAR)
     ready = encoder.inject(["a {} on a {}"], dog[None].numpy())
     lengths = np.linalg.norm(raw(encoder, ["a dog on a dog"]))
     np.testing.assert_allclose(ready * lengths, raw(encoder, ["a dog on a dog"]), atol=NEAR)

@@ -99,7 +99,8 @@ class ReadsTexts(OnTorch, EncodesTexts):
 
         Args:
             texts: N templates with ``{}`` at least once, as ``"a photo of {} at night"``.
-            vectors: float32 ``[N, C]``, the token embedding to put at each of its places.
+            vectors: float32 ``[N, C]``, the token embedding to put at each of its places, or
+                ``[N, S, C]``, place by place; every sentence then has S.
 
         Returns:
             float32 ``[N, D]``, unit length.
@@ -111,10 +112,13 @@ class ReadsTexts(OnTorch, EncodesTexts):
         found = [slots_of(text, self.token_ids, self.card.context) for text in texts]
         ids = np.stack([one for one, _ in found])
         embeddings = self.token_embeddings(ids)
-        if vectors.shape != (len(texts), embeddings.shape[2]):
+        counts = {len(places) for _, places in found}
+        count, width = len(texts), embeddings.shape[2]
+        allowed = [(count, width), *((count, some, width) for some in counts if len(counts) == 1)]
+        if vectors.shape not in allowed:
             raise UsageError(
-                f"vectors: must be [N, C] = [{len(texts)}, {embeddings.shape[2]}], received "
-                f"{list(vectors.shape)}"
+                f"vectors: must be [N, C] = [{count}, {width}], or [N, S, C] where every sentence "
+                f"has S places, received {list(vectors.shape)}"
             )
         for row, (_, places) in enumerate(found):
             embeddings[row, list(places)] = vectors[row]
