@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,12 @@ from needlepoint.train.lesson import Lesson, Recipe
 from needlepoint.train.loop import CHECKPOINT, Progress, train
 from needlepoint.train.pairs import CAPTIONS, Pair, read_pairs
 from needlepoint.train.samplers import Batches
+from needlepoint.train.settings import keep_settings, plain
 from needlepoint.train.settle import settle
 from needlepoint.train.vocabulary import common_words, load_tokenizer, make_tokenizer
 
 _CHECKED = 600
 _BATCH = 16
-_SETTINGS = "settings.json"
 
 
 def train_dual(
@@ -54,7 +53,7 @@ def train_dual(
     """
     run = out / "run"
     run.mkdir(parents=True, exist_ok=True)
-    _same_recipe(recipe, run, resume)
+    keep_settings(recipe, run, resume)
     pairs = read_pairs(
         [Path(one) for one in recipe.data], limits=recipe.limits, seed=recipe.plan.seed
     )
@@ -108,7 +107,7 @@ def train_dual(
     )
     save_dual(model, tokenizer, out)
     return {
-        "recipe": {k: v for k, v in _plain(recipe).items() if k not in ("data", "start")},
+        "recipe": {k: v for k, v in plain(recipe).items() if k not in ("data", "start")},
         "start": Path(recipe.start).name,
         "steps_done": done,
         "data": [_told(Path(one)) for one in recipe.data],
@@ -166,26 +165,6 @@ def _split(pairs: Sequence[Pair], recipe: Recipe) -> tuple[list[Pair], list[Pair
     if not learnt:
         raise UsageError("data: too few pictures; every one of them fell among the held out")
     return learnt, [p for p in pairs if held(p)]
-
-
-def _same_recipe(recipe: Recipe, run: Path, resume: bool) -> None:
-    path, told = run / _SETTINGS, _plain(recipe)
-    if (run / CHECKPOINT).is_file():
-        if not resume:
-            raise UsageError(f"out: {run} holds a run already; resume it, or name another folder")
-        was = json.loads(path.read_text("utf-8"))
-        other = [k for k in told if k != "plan" and was.get(k) != told[k]]
-        if other:
-            raise UsageError(
-                f"resume: {other[0]} is {told[other[0]]}, but the run in {run} has "
-                f"{was.get(other[0])}; resume with the same settings"
-            )
-    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-
-
-def _plain(recipe: Recipe) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
-    return plain
 
 
 def _told(folder: Path) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class CellFeed:
         self._shape = shape
         self._file = folder / "cells.f16"
         known = self._known(folder / "cells.txt")
-        keys = _keys(pieces, recipe)
+        keys = piece_keys(pieces, recipe)
         missing = [i for i, key in enumerate(keys) if key not in known]
         with self._file.open("ab") as file, (folder / "cells.txt").open("a") as names:
             path, pixels = "", np.empty((0, 0, 3), np.uint8)
@@ -116,7 +116,8 @@ class CellFeed:
         return {key: row for row, key in enumerate(keys)}
 
 
-def _keys(pieces: Sequence[tuple[str, Box | None]], recipe: str) -> list[str]:
+def piece_keys(pieces: Sequence[tuple[str, Box | None]], recipe: str) -> list[str]:
+    """Names of pieces by the content of their files, their boxes and what is made of them."""
     contents: dict[str, str] = {}
     keys = []
     for path, box in pieces:
