@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -94,6 +96,7 @@ def test_it_learns_and_leaves_frozen_weights_alone(tmp_path):
 
 
 def test_the_rate_rises_to_its_peak_and_falls_to_nothing():
+    assert {replace(PLAN, fall="none").rate_at(step) for step in range(2, 31)} == {0.05}
     rates = [PLAN.rate_at(step) for step in range(31)]
     assert rates[:3] == pytest.approx([0.05 / 3, 0.1 / 3, 0.05])
     assert rates[3:] == sorted(rates[3:], reverse=True)

@@ -56,7 +56,7 @@ def gallery_scores(queries: Tensor, gallery: Tensor) -> Tensor:
         queries: ``[B, E]``, unit length.
         gallery: ``[G, K, E]``, unit length.
     """
-    flat = queries.float() @ gallery.float().flatten(0, 1).T
+    flat = _exact(queries) @ _exact(gallery).flatten(0, 1).T
     return flat.unflatten(1, gallery.shape[:2]).amax(2)
 
 
@@ -67,7 +67,7 @@ def own_scores(queries: Tensor, candidates: Tensor) -> Tensor:
         queries: ``[B, E]``, unit length.
         candidates: ``[B, N, K, E]``, unit length.
     """
-    return torch.einsum("be,bnke->bnk", queries.float(), candidates.float()).amax(2)
+    return torch.einsum("be,bnke->bnk", _exact(queries), _exact(candidates)).amax(2)
 
 
 def goal_loss(
@@ -85,7 +85,7 @@ def goal_loss(
         temperature: scores are divided by it.
         plan: says which goal.
     """
-    own, others = own.float(), others.float().masked_fill(~given, float("-inf"))
+    own, others = _exact(own), _exact(others).masked_fill(~given, float("-inf"))
     every = torch.cat([own[:, None], others], dim=1)
     logs = (every / temperature).log_softmax(1)
     if plan.goal == "one-hot":
@@ -98,7 +98,7 @@ def goal_loss(
 
 def rank_loss(own: Tensor, others: Tensor, given: Tensor, margin: float) -> Tensor:
     """Mean over the negatives of what their gap to the target lacks of a margin, ``[B]``."""
-    lacks = (margin - (own.float()[:, None] - others.float())).clamp(min=0)
+    lacks = (margin - (_exact(own)[:, None] - _exact(others))).clamp(min=0)
     return lacks.masked_fill(~given, 0.0).sum(1) / given.sum(1).clamp(min=1)
 
 
@@ -111,8 +111,8 @@ def attribute_loss(weights: Tensor, asked: Tensor, shown: Tensor, plan: LossPlan
         shown: ``[B, A, E]`` the same of the target.
         plan: says whether the weights learn from it.
     """
-    shares = plan.floor + (1 - plan.floor) * (weights.detach() if plan.held else weights).float()
-    near = torch.nn.functional.cosine_similarity(asked.float(), shown.float(), dim=2)
+    shares = plan.floor + (1 - plan.floor) * _exact(weights.detach() if plan.held else weights)
+    near = torch.nn.functional.cosine_similarity(_exact(asked), _exact(shown), dim=2)
     return (shares * (1 - near)).sum(1)
 
 
@@ -137,3 +137,8 @@ def composed_loss(
     if plan.attribute and attributes is not None:
         loss = loss + plan.attribute * attribute_loss(*attributes, plan)
     return loss.mean()
+
+
+def _exact(numbers: Tensor) -> Tensor:
+    """At least float32, whatever the model computes in."""
+    return numbers if numbers.dtype == torch.float64 else numbers.float()

@@ -29,7 +29,8 @@ CHECKPOINT = "checkpoint.pt"
 class Plan:
     """How long and how fast to learn.
 
-    ``rate`` is the peak learning rate, reached after ``warm_up`` steps, zero after ``steps``;
+    ``rate`` is the peak learning rate, reached after ``warm_up`` steps; from there it falls to zero
+    after ``steps`` by half a cosine, or stays, as ``fall`` says;
     ``decay`` the weight decay of matrices (vectors, norms and scalars have none); ``clip`` the
     largest norm of all gradients together; ``save_every`` and ``report_every`` are steps.
     """
@@ -44,6 +45,7 @@ class Plan:
     seed: int = 0
     save_every: int = 100
     report_every: int = 20
+    fall: Literal["cosine", "none"] = "cosine"
 
     def __post_init__(self) -> None:
         for name in ("steps", "save_every", "report_every"):
@@ -56,6 +58,8 @@ class Plan:
             )
         if self.precision not in ("fp32", "bf16"):
             raise UsageError(f"precision: must be fp32 or bf16, received {self.precision!r}")
+        if self.fall not in ("cosine", "none"):
+            raise UsageError(f"fall: must be cosine or none, received {self.fall!r}")
 
     def rate_at(self, step: int) -> float:
         """The learning rate of a step (the first is 0).
@@ -67,6 +71,8 @@ class Plan:
         """
         if step < self.warm_up:
             return self.rate * (step + 1) / self.warm_up
+        if self.fall == "none":
+            return self.rate
         done = (step - self.warm_up) / max(1, self.steps - self.warm_up)
         return self.rate * 0.5 * (1 + math.cos(math.pi * done))
 
@@ -187,10 +193,11 @@ def _save(path: Path, model: Any, optimizer: Any, batches: Batches, plan: Plan, 
 
 def _restore(path: Path, model: Any, optimizer: Any, batches: Batches, plan: Plan) -> int:
     state = torch.load(path, map_location="cpu", weights_only=True)
+    was = _plain(Plan(steps=1, warm_up=0)) | state["plan"]  # a field of later has its default
     for name, value in _plain(plan).items():
-        if name not in ("save_every", "report_every") and state["plan"].get(name) != value:
+        if name not in ("save_every", "report_every") and was[name] != value:
             raise UsageError(
-                f"{path} belongs to a run with {name} {state['plan'].get(name)!r}, received "
+                f"{path} belongs to a run with {name} {was[name]!r}, received "
                 f"{value!r}; resume with the same settings, or train into another folder"
             )
     model.load_state_dict(state["model"], strict=False)
