@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,9 @@ import click
 
 from needlepoint.cli import output
 from needlepoint.cli.door import Door, common
+from needlepoint.cli.train_phi import phi
+from needlepoint.cli.training import command_line
 from needlepoint.errors import ModelUnavailable
-
-#: options that leave the model as it is
-_NOT_OF_THE_RUN = {"resume", "stop_after", "cache", "threads", "library", "quiet", "verbose",
-                   "offline"}  # fmt: skip
 
 
 @click.group("train")
@@ -135,7 +132,7 @@ def dual(
         stop_after=stop_after,
         say=door.talk.note,
     )
-    write_card(Path(out), told, command=_command(), licence=licence)
+    write_card(Path(out), told, command=command_line(), licence=licence)
     output.write_json(told)
     return 0
 
@@ -225,21 +222,9 @@ def memory(
         stop_after=stop_after,
         say=door.talk.note,
     )
-    write_memory_card(Path(out), told, command=_command(), licence=licence)
+    write_memory_card(Path(out), told, command=command_line(), licence=licence)
     output.write_json(told)
     return 0
 
 
-def _command() -> str:
-    """The command of this run with what differs from the defaults, paths by their last name."""
-    context = click.get_current_context()
-    words = ["needlepoint", "train", str(context.info_name)]
-    for option in context.command.params:
-        value = context.params.get(option.name or "")
-        if option.name in _NOT_OF_THE_RUN or value in (None, "", (), option.default):
-            continue
-        flag = option.opts[-1]
-        for one in value if isinstance(value, tuple) else (value,):
-            named = Path(one).name if isinstance(option.type, click.Path) else str(one)
-            words += [flag, shlex.quote(named)]
-    return " ".join(words)
+train.add_command(phi)

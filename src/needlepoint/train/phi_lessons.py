@@ -18,8 +18,8 @@ from torch import Tensor
 from needlepoint.encoders.phi import Phi
 from needlepoint.encoders.slots import Slots
 from needlepoint.errors import UsageError
+from needlepoint.methods.phrases import Phrases
 from needlepoint.parts import Floats
-from needlepoint.train.concepts import Phrases
 from needlepoint.train.contrastive import info_nce
 from needlepoint.train.keywords import PLAIN
 from needlepoint.train.samplers import Indices

@@ -18,15 +18,14 @@ import numpy as np
 from needlepoint.encoders.inversion import Inversion, invert_pictures
 from needlepoint.encoders.slots import Slots
 from needlepoint.errors import UsageError
-from needlepoint.parts import Floats
-from needlepoint.train.concepts import (
+from needlepoint.methods.phrases import (
     TEMPLATES,
     Phrases,
     fixed_phrases,
-    kindred,
     nearest_names,
     read_phrases,
 )
+from needlepoint.parts import Floats
 from needlepoint.train.keywords import Tagger, concepts_of
 from needlepoint.train.phi_data import Seen
 from needlepoint.train.phi_lessons import Distilled
@@ -128,6 +127,18 @@ def distilled(
         "cosine": round(float((read * vectors).sum(1).mean()), 4),
     }
     return lesson, told
+
+
+def kindred(vectors: Floats, size: int, seed: int) -> list[int]:
+    """A number for each picture, equal for those that look alike: groups of about ``size``.
+
+    As many pictures as there are groups are drawn; every other joins the one it is nearest to.
+    """
+    if size < 2:
+        return list(range(len(vectors)))
+    count = max(1, len(vectors) // size)
+    middles = np.random.default_rng([seed, 11]).permutation(len(vectors))[:count]
+    return [int(one) for one in (vectors @ vectors[middles].T).argmax(1)]
 
 
 def _phrases(options: Words, captions: Sequence[str], tagger: Tagger) -> Phrases:

@@ -17,7 +17,7 @@ import numpy as np
 
 from needlepoint.errors import UsageError
 from needlepoint.parts import Floats
-from needlepoint.train.samplers import Indices
+from needlepoint.store.base import Ids
 
 TEMPLATES = (
     "a photo of {}",
@@ -123,7 +123,7 @@ def with_slot(text: str, name: str) -> str | None:
     return None
 
 
-def nearest_names(encoder: Any, vectors: Floats, names: Sequence[str], count: int) -> Indices:
+def nearest_names(encoder: Any, vectors: Floats, names: Sequence[str], count: int) -> Ids:
     """The ``count`` names nearest to each picture, best first, int64 ``[N, min(count, K)]``.
 
     A name's vector is the mean over ``TEMPLATES``, each of unit length.
@@ -139,17 +139,5 @@ def nearest_names(encoder: Any, vectors: Floats, names: Sequence[str], count: in
         ]
     )
     means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
-    order: Indices = np.argsort(-(vectors @ means.T), axis=1, kind="stable")[:, :count]
+    order: Ids = np.argsort(-(vectors @ means.T), axis=1, kind="stable")[:, :count]
     return order
-
-
-def kindred(vectors: Floats, size: int, seed: int) -> list[int]:
-    """A number for each picture, equal for those that look alike: groups of about ``size``.
-
-    As many pictures as there are groups are drawn; every other joins the one it is nearest to.
-    """
-    if size < 2:
-        return list(range(len(vectors)))
-    count = max(1, len(vectors) // size)
-    middles = np.random.default_rng([seed, 11]).permutation(len(vectors))[:count]
-    return [int(one) for one in (vectors @ vectors[middles].T).argmax(1)]
