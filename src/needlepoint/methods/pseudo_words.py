@@ -1,6 +1,7 @@
 """Pictures in a sentence as pseudo-words: what Pic2Word, SEARLE and LinCIR share when they ask.
 
-Shapes: Q questions, N references of all of them, S slots of a sentence, D joint dim, C token width.
+Shapes: Q questions, N references of all of them, R pseudo-words each, S slots of a sentence,
+D joint dim, C token width.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ _SLOT, _SAID = "{}", "{change}"
 Kind = Literal["pic2word", "searle", "lincir"]
 
 Reader = Callable[[Floats, Any], Floats]
-"""Unit vectors ``[N, D]`` of pictures, and the encoder, to pseudo-words ``[N, C]``."""
+"""Unit vectors ``[N, D]`` of pictures, and the encoder, to pseudo-words ``[N, C]``, or R each
+``[N, R, C]``."""
 
 
 def read_template(text: str, method: str) -> str:
@@ -54,8 +56,8 @@ def read_template(text: str, method: str) -> str:
     return found
 
 
-def sentence(template: str, change: str, references: int) -> str:
-    """The words with a place ``{}`` for each reference, in their order.
+def sentence(template: str, change: str, references: int, words: int = 1) -> str:
+    """The words with ``words`` places ``{}`` for each reference, in their order.
 
     Example:
         >>> sentence("a photo of {} that {change}", "is red", 2)
@@ -65,7 +67,7 @@ def sentence(template: str, change: str, references: int) -> str:
     head, _, tail = (template if said else PLAIN).partition(_SLOT)
     # the slot's place is found first: words of the change cannot make another
     head, tail = head.replace(_SAID, said), tail.replace(_SAID, said)
-    return head + " and ".join([_SLOT] * references) + tail
+    return head + " and ".join([" ".join([_SLOT] * words)] * references) + tail
 
 
 class PseudoWords:
@@ -98,6 +100,7 @@ class PseudoWords:
         if not shown:
             return []
         words = self._reader(np.stack(shown), encoder)
+        words = words.reshape(len(shown), -1, words.shape[-1])
         rows = np.split(words, np.cumsum([len(row) for row in probes])[:-1])
         return self._ask(changes, probes, rows, encoder)
 
@@ -112,10 +115,13 @@ class PseudoWords:
         found: dict[int, Composed] = {}
         for slots in sorted({len(row) for row in rows}):
             some = [number for number, row in enumerate(rows) if len(row) == slots]
-            texts = [sentence(self._template, changes[n].text, slots) for n in some]
-            vectors = encoder.inject(texts, np.stack([rows[n] for n in some]))
-            for number, text, vector in zip(some, texts, vectors, strict=True):
-                told = (("sentence", text), told_words(encoder, rows[number]))
+            each, width = rows[some[0]].shape[1:]
+            texts = [sentence(self._template, changes[n].text, slots, each) for n in some]
+            put = np.stack([rows[n].reshape(-1, width) for n in some])
+            for number, text, own, vector in zip(
+                some, texts, put, encoder.inject(texts, put), strict=True
+            ):
+                told = (("sentence", text), told_words(encoder, own))
                 probe = query_probe(probes[number][0], vector)
                 found[number] = Composed((probe,), ("the sentence",), told)
         return [found[number] for number in range(len(changes))]
