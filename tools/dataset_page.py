@@ -27,6 +27,50 @@ and the folder; the first value, in bold below, is taken when none is named:
     needlepoint bench run --data fashioniq:dress-val,gallery=union,reference=removed=FOLDER …
 
 They are part of the protocol's name, so that every figure says how it was come by.
+
+## Questions with a picture and a change
+
+What is ranked, what is right and what is stated:
+
+- **FashionIQ** ranks the category's split; right is the target. R@10 and R@50 by category, and
+  their mean over the three.
+- **CIRR** ranks the split without the reference (R@1, 5, 10, 50) and the five others of its set
+  (Rs@1, 2, 3); right is the target. The mean of R@5 and Rs@1 sums it up.
+- **CIRCO** ranks all unlabelled pictures of COCO, the reference among them; several are right.
+  mAP@5, 10, 25, 50, divided by min(k, right), and mAP@10 of each kind of change; recall counts the
+  target alone.
+- **GeneCIS** ranks a gallery for each question; right is the target. R@1, 2, 3 of four tasks, and
+  their mean.
+- **PatternCom** ranks all of PatternNet, the reference among it; right is the class with the value
+  asked for. mAP over the hits found, P@k and recall@k of six attributes, and their mean.
+- **Sets of domains** (`imagenet-r`, `minidn`, `nico`, `ltll`) rank their database; right is the
+  class in the domain asked for. mAP by the trapezoid rule, P@k and recall@k of each ordered pair of
+  domains, and their mean.
+
+Choices that papers leave unsaid and that move figures:
+
+- **FashionIQ, `gallery`.** `split` is the original list. `union` is the smaller one that some
+  programs build from the pairs, and gives higher figures. They do not compare.
+- **FashionIQ, `captions`.** Two people described each pair. `and` joins their words once;
+  `both-orders` asks both ways and averages the query vectors; `apart` keeps them single, which is
+  for training, where a trainer draws. Marks at the ends of captions are taken off before, as
+  published programs do; a caption with nothing left is not joined.
+- **FashionIQ, `reference`.** `kept` is what most programs do. A method that stays close to its
+  picture loses a place by it.
+- **CIRR** always leaves the reference out. Figures of `val` do not compare with those of `test1`,
+  whose targets only the server knows.
+- **CIRCO, `gallery`.** `named` ranks only pictures that the annotations name: for a trial on a few
+  files, never for a table.
+
+Where answers are hidden (`cirr:test1`, `circo:test`), runs have no figures, and
+`needlepoint bench submit` writes what the servers take, from the runs of `--suite composed`:
+
+    needlepoint bench run --suite composed --data cirr:test1=FOLDER --method weicom --out RESULTS
+    needlepoint bench submit cirr:test1=FOLDER 'recall weicom' 'subset weicom' --out RESULTS
+
+With `--check FILE` a submission, ours or another's, is read back: wrong counts, unknown or missing
+questions, pictures named twice or not in the gallery and CIRR's reference among the answers are
+told, and the measures where the answers are known.
 """
 
 

@@ -12,6 +12,7 @@ COMMANDS = {
     "list": ("bench_run", "list_all", "Suites, protocols and datasets."),
     "compare": ("bench_told", "compare", "Whether two runs differ."),
     "report": ("bench_told", "report", "One HTML page of a run: questions, answers, boxes."),
+    "submit": ("bench_submit", "submit", "Files for the servers of CIRR and CIRCO."),
     "reproduce": ("bench_reproduce", "reproduce", "A paper's table, where its data is here."),
     "build": ("bench_build", "build", "Make benchmark sets."),
     "dense-set": ("bench_dense_set", "dense_set", "A Dense-Set of your own pictures."),
