@@ -8,8 +8,7 @@ Shapes: Q questions, B of a step, G pictures, D numbers of a vector, K negatives
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -27,15 +26,16 @@ from needlepoint.train.composed_losses import (
     gallery_scores,
     own_scores,
 )
-from needlepoint.train.loop import CHECKPOINT, Plan, Progress, train
-from needlepoint.train.negatives import Block, Choice, Pools, Rule, make_pools
+from needlepoint.train.loop import Plan, Progress, train
+from needlepoint.train.negative_sets import NegativeSets, Scores
+from needlepoint.train.negatives import Choice, Rule
 from needlepoint.train.ragged import Rows
 from needlepoint.train.samplers import Batches, Indices
+from needlepoint.train.settings import keep_settings, plain
 from needlepoint.train.triplets import Triplets, rank_answers
 
 Negatives = Literal["in-batch", "all", "trns", "random", "hardest", "qure"]
 _NO_POOLS = ("in-batch", "all")
-_BLOCK = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +94,8 @@ _ALLOWED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Refresh:
-    """One refresh of the sets of negatives, as it is told.
-
-    ``fallback`` is the share of questions whose rule found nothing, ``empty`` that of questions
-    without any negative, ``near`` the share of kept negatives that would have been right answers
-    though nobody labelled them, ``size`` the mean length of the sets.
-    """
-
-    epoch: int
-    fallback: float
-    empty: float
-    near: float
-    size: float
-
-
 class Lesson:
-    """The loss of a step; keeps the sets of negatives between refreshes.
+    """The loss of a step.
 
     Args:
         model: what is learnt.
@@ -132,9 +116,19 @@ class Lesson:
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.model, self.data, self.learnt, self.recipe = model, data, learnt, recipe
-        self.refreshes: list[Refresh] = []
-        self._run, self._say = run, say
-        self._pools: tuple[int, Pools] | None = None
+        rule = "random" if recipe.negatives in _NO_POOLS else recipe.negatives
+        self.sets = NegativeSets(
+            model,
+            data,
+            learnt,
+            replace(recipe.choice, rule=cast(Rule, rule)),
+            self._scores_of_all,
+            run,
+            every=recipe.refresh,
+            candidates=recipe.candidates,
+            seed=recipe.plan.seed,
+            say=say,
+        )
         self._gallery = torch.from_numpy(data.gallery)
         raw = model.shape.lengths == "raw"
         self._images = torch.from_numpy(scaled(data.gallery, data.gallery_lengths, raw))
@@ -179,66 +173,13 @@ class Lesson:
             others = gallery_scores(queries, self._gallery[:, None])
             given = self.data.eligible(questions, recipe.candidates)
         else:
-            since, pools = self._fresh(epoch)
-            rows, given = pools.draw(indices, recipe.count, epoch - since)
+            rows, given = self.sets.draw(indices, recipe.count, epoch)
             others = own_scores(queries, self._gallery[rows][:, :, None])
         return own, others, torch.from_numpy(given)
 
-    def _fresh(self, epoch: int) -> tuple[int, Pools]:
-        """The sets of this epoch and when they were made: computed, kept, or read again."""
-        since = epoch - epoch % self.recipe.refresh
-        if self._pools is None or self._pools[0] != since:
-            path = self._run / f"negatives-{since}.npz"
-            if epoch == since or not path.is_file():
-                self.refresh(since).save(path)
-                for old in self._run.glob("negatives-*.npz"):
-                    if old != path:
-                        old.unlink()
-            self._pools = since, Pools.load(path)
-        return self._pools
-
-    @torch.no_grad()  # type: ignore[untyped-decorator]
-    def refresh(self, epoch: int) -> Pools:
-        """Sets of negatives of all learnt questions by the model as it stands, in eval mode."""
-        recipe, data = self.recipe, self.data
-        training = self.model.training
-        self.model.eval()
-        rule = cast(Rule, recipe.negatives) if epoch else "random"
-        choice = replace(recipe.choice, rule=rule)
-        seed = recipe.plan.seed * 100_003 + epoch
-        pools = make_pools(self._blocks(), choice, data.keys, seed=seed)
-        self.model.train(training)
-        told = self._told(epoch, pools)
-        self.refreshes.append(told)
-        self._say(
-            f"epoch {epoch}: {told.size:.0f} negatives a question, fallback {told.fallback:.1%}, "
-            f"unlabelled answers among them {told.near:.2%}"
-        )
-        return pools
-
-    def _blocks(self) -> Iterator[Block]:
-        for start in range(0, len(self.learnt), _BLOCK):
-            some = self.learnt[start : start + _BLOCK]
-            yield Block(
-                queries_of(self.model, self.data, some) @ self.data.gallery.T,
-                self.data.targets[some],
-                self.data.eligible(some, self.recipe.candidates),
-                self.data.question_keys[some],
-            )
-
-    def _told(self, epoch: int, pools: Pools) -> Refresh:
-        lengths, wrong = pools.members.lengths(), 0
-        for row, question in enumerate(self.learnt):
-            near = self.data.near[int(question)]
-            if len(near):
-                wrong += int(np.isin(pools.members[row], near).sum())
-        return Refresh(
-            epoch,
-            float(pools.fallback.mean()),
-            float((lengths == 0).mean()),
-            wrong / max(1, int(lengths.sum())),
-            float(lengths.mean()),
-        )
+    def _scores_of_all(self) -> Scores:
+        """Scores of questions against the gallery by the model as it stands."""
+        return lambda some: queries_of(self.model, self.data, some) @ self.data.gallery.T
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
@@ -287,9 +228,8 @@ def train_composed(
     if recipe.shape.dim != data.dim:
         raise UsageError(f"shape: dim is {recipe.shape.dim}, but vectors have {data.dim} numbers")
     run = out / "run"
-    if (run / CHECKPOINT).is_file() and not resume:
-        raise UsageError(f"out: {run} holds a run already; resume it, or name another folder")
     run.mkdir(parents=True, exist_ok=True)
+    keep_settings(recipe, run, resume)
     learnt, held = data.split(recipe.held_out, recipe.plan.seed)
     if not len(learnt):
         raise UsageError(f"held_out: {recipe.held_out} leaves nothing to learn from")
@@ -322,11 +262,11 @@ def train_composed(
     save_combiner(model, out, features=features)
     figures = rank_answers(queries_of(model, data, held), held, data).figures() if len(held) else {}
     return model, {
-        "recipe": json.loads(json.dumps(asdict(recipe))),
+        "recipe": plain(recipe),
         "steps_done": done,
         "data": {"name": data.name, "questions": len(learnt), "pictures": len(data.gallery)},
         "encoder": features,
         "parameters": sum(p.numel() for p in model.parameters()),
-        "refreshes": [asdict(one) for one in lesson.refreshes],
+        "refreshes": [asdict(one) for one in lesson.sets.refreshes],
         "held_out": figures,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ from needlepoint.bench.protocol import Item, Protocol, Question
 from needlepoint.encoders.raw import image_lengths, text_lengths
 from needlepoint.errors import UsageError
 from needlepoint.intake.decode import decode
-from needlepoint.parts import Encoder, Floats, TextEncoder
+from needlepoint.parts import Encoder, EncoderCard, Floats, TextEncoder
 from needlepoint.picture import Box, Pixels
 from needlepoint.regions.describe import PolicyDescriber
 from needlepoint.regions.focus import cut
@@ -68,7 +69,7 @@ def read_triplets(
     path = None if cache is None else cache / name
     if path is not None and path.is_file():
         return Triplets.load(path)
-    made = _Reader(asked, encoder, encoder, joining, say).made()
+    made = _Encoded(asked, joining, encoder, encoder, say).made()
     if path is not None:
         made.save(path)
     return made
@@ -89,22 +90,39 @@ def worded(changes: Sequence[str], joining: Joining) -> list[str]:
     return [f"{first} and {second}", f"{second} and {first}", first, second]
 
 
-class _Reader:
-    """Gathers pictures and texts of all protocols, then encodes each once."""
+class Gathered(ABC):
+    """Pictures and texts of several protocols, each once, and the questions about them.
+
+    Args:
+        protocols: each is a gallery of its own.
+        joining: as in ``read_triplets``.
+        encoder: whose card is named beside the vectors.
+    """
 
     def __init__(
-        self,
-        protocols: Sequence[Protocol],
-        encoder: Encoder,
-        words: TextEncoder,
-        joining: Joining,
-        say: Callable[[str], None],
+        self, protocols: Sequence[Protocol], joining: Joining, encoder: EncoderCard
     ) -> None:
-        self._protocols, self._encoder, self._words = protocols, encoder, words
-        self._joining, self._say = joining, say
-        self._side = PolicyDescriber(Recipe.parse("none")).side(encoder.card)
+        self._protocols, self._joining, self._card = protocols, joining, encoder
         self._rows: dict[Piece, int] = {}
         self._texts: dict[str, int] = {}
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """What of which file, one for each row of the gallery, once ``made``."""
+        return list(self._rows)
+
+    @property
+    def texts(self) -> list[str]:
+        """The wordings, once ``made``."""
+        return list(self._texts)
+
+    @abstractmethod
+    def pictures(self) -> tuple[Floats, Floats, Rows]:
+        """Vectors of all pieces, their raw lengths, and a number for each different picture."""
+
+    @abstractmethod
+    def said(self) -> tuple[Floats, Floats]:
+        """Vectors of all texts and their raw lengths."""
 
     def made(self) -> Triplets:
         """Everything as one object."""
@@ -132,8 +150,8 @@ class _Reader:
                 ]
             )
 
-        gallery, lengths, same = self._pictures()
-        texts, text_lengths = self._said()
+        gallery, lengths, same = self.pictures()
+        texts, text_lengths = self.said()
         aspects = ["+".join(sorted(q.aspects)) for _, q in questions]
         names = [f"{path.name}#{box}" for path, box in self._rows]
         return Triplets(
@@ -156,8 +174,8 @@ class _Reader:
             tuple(dict.fromkeys(aspects)),
             stable_keys([f"{self._protocols[n].name}/{q.id}" for n, q in questions]),
             name=", ".join(f"{one.name} ({one.split})" for one in self._protocols),
-            fingerprint=self._encoder.card.fingerprint(),
-            address=self._encoder.card.address,
+            fingerprint=self._card.fingerprint(),
+            address=self._card.address,
         )
 
     def _row(self, folder: Path, item: Item) -> int:
@@ -171,7 +189,23 @@ class _Reader:
             raise UsageError(f"data: question {question.id} has no answer to learn from")
         return question.target or min(question.relevant)
 
-    def _pictures(self) -> tuple[Floats, Floats, Rows]:
+
+class _Encoded(Gathered):
+    """Every picture and wording as one vector of an encoder."""
+
+    def __init__(
+        self,
+        protocols: Sequence[Protocol],
+        joining: Joining,
+        encoder: Encoder,
+        words: TextEncoder,
+        say: Callable[[str], None],
+    ) -> None:
+        super().__init__(protocols, joining, encoder.card)
+        self._encoder, self._words, self._say = encoder, words, say
+        self._side = PolicyDescriber(Recipe.parse("none")).side(encoder.card)
+
+    def pictures(self) -> tuple[Floats, Floats, Rows]:
         """Vectors of all pieces, their raw lengths, and a number for each different picture."""
         vectors, lengths, seen = [], [], []
         pieces = list(self._rows)
@@ -190,7 +224,7 @@ class _Reader:
         picture = decode(path, at_least=self._side if box is None else 0)
         return picture.pixels if box is None else cut(picture, box)
 
-    def _said(self) -> tuple[Floats, Floats]:
+    def said(self) -> tuple[Floats, Floats]:
         texts = list(self._texts)
         parts = [
             text_lengths(self._words, texts[start : start + _TEXTS])
