@@ -8,11 +8,11 @@ const HELP = [
   ["Pictures", [
     ["↑ ↓ ← →", "Move"], ["Home End PgUp PgDn", "Move far"], ["Enter", "Open"], ["Space", "Select"],
     ["Shift Space", "Select all from the last one"], ["Ctrl A", "Select all that are loaded"], ["m", "More like this"], ["l", "Less like this"],
-    ["w", "Why this picture"], ["y", "Search for pictures like only this one"], ["[ ]", "Smaller, larger"],
+    ["x", "Like this, but changed in words"], ["w", "Why this picture"], ["y", "Search for pictures like only this one"], ["[ ]", "Smaller, larger"],
   ]],
   ["Open picture", [
     ["← →", "Previous, next"], ["b", "Draw a box; arrows move it, Shift sizes it, Enter searches"], ["h", "Heat map"],
-    ["+ − 0", "Zoom in, out, fit; the wheel zooms, the middle button moves"], ["m l", "More, less like this or the box"], ["Esc", "Close"],
+    ["+ − 0", "Zoom in, out, fit; the wheel zooms, the middle button moves"], ["m l", "More, less like this or the box"], ["x", "Change it, or the box, in words"], ["Esc", "Close"],
   ]],
   ["Maps and comparison", [
     ["↑ ↓ ← →", "Move"], ["+ − 0", "Zoom in, out, show all"], ["Enter", "Open the picture in the middle of the map"],
@@ -30,6 +30,7 @@ const LANGUAGE = [
   ["2:beach + dog", "a weight"],
   ["@123", "a picture of the library, by its number"],
   ["@123#xywh=10,20,200,150", "a piece of it, in pixels"],
+  ["@123 -> in green", "a picture, and what is to be different in it"],
   ["\"black + white\"", "quotes keep signs and spaces together"],
   ["drop, paste, or pick a picture", "a picture of yours; then draw a box on it"],
 ];
@@ -97,6 +98,7 @@ export function keys(app) {
     c: () => app.compareSelected(),
     m: () => here() && app.refine(here(), "more"),
     l: () => here() && app.refine(here(), "less"),
+    x: () => here() && app.changeFrom(`@${here().id}`),
     w: () => here()?.score !== undefined && app.explain(here()),
     y: () => here() && app.go({ q: `@${here().id}`, min: "" }),
     "[": () => app.resize(-1),

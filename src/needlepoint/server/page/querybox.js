@@ -3,7 +3,8 @@
 import { h, icon, iconButton, takesText } from "./dom.js";
 import { send } from "./api.js";
 import { chip } from "./chips.js";
-import { parts, print, shown } from "./question.js";
+import { changeLine } from "./change.js";
+import { parts, print, shown, split, starts } from "./question.js";
 
 const HINT = "red bicycle  ·  2:beach - people  ·  drop or paste a picture";
 
@@ -19,29 +20,32 @@ export function queryBox(app) {
   const chips = h("div", { class: "chips", hidden: true });
   form.append(icon("search"), input, file, clear, pick);
   place.append(problem, chips);
+  const line = changeLine(app, place, (change) => app.go({ q: asked(change), min: "", view: "grid" }));
 
   const kept = new Map();
   let list = [];
 
   const isPicture = (part) => part.kind !== "text";
 
-  /** The question of what is typed and the pictures that stand beside it. */
-  function asked() {
+  /** The question of what is typed, the pictures that stand beside it and their change. */
+  function asked(change = line.typed) {
     const typed = input.value.trim();
     const pictures = list.filter(isPicture);
     if (!pictures.length) return typed;
-    if (!typed) return print(pictures);
+    if (!typed) return print(pictures, change);
     const read = parts(typed);
     // What cannot be read here goes out as it is, so that the server says what is wrong with it.
-    return read ? print([...read, ...pictures]) : `${typed} + ${print(pictures)}`;
+    return read ? print([...read, ...pictures], change) : `${typed} + ${print(pictures, change)}`;
   }
 
   function show(state) {
-    const read = parts(state.q);
+    const { asked: before, change: different } = split(state.q);
+    const read = parts(before);
     list = read ?? [];
+    line.show(list.some(starts), read ? different : "");
     const words = list.filter((part) => !isPicture(part));
     if (document.activeElement !== input || !input.value.trim() || state.q !== asked()) {
-      input.value = read ? (words.length === list.length ? state.q : print(words)) : state.q;
+      input.value = read ? (words.length === list.length ? before : print(words)) : state.q;
     }
     input.placeholder = list.some(isPicture) ? "Add words" : HINT;
     clear.hidden = !state.q;
@@ -58,7 +62,7 @@ export function queryBox(app) {
       show(app.state);
       return;
     }
-    app.go({ q: print(changed), min: "" });
+    app.go({ q: print(changed, line.typed), min: "" });
   }
 
   function submit() {
@@ -146,7 +150,8 @@ export function queryBox(app) {
     /** Add a part to the question; the same picture again takes the new weight. */
     addPart(part) {
       const same = (one) => one.kind === part.kind && one.value === part.value && String(one.box) === String(part.box);
-      const now = parts(app.state.q);
+      const { asked: before, change } = split(app.state.q);
+      const now = parts(before);
       if (now === null) {
         app.tell("The question has a mistake; put it right first.");
         return;
@@ -156,7 +161,7 @@ export function queryBox(app) {
         app.tell("“Less like this” needs a question to push away from: ask for something first.");
         return;
       }
-      app.go({ q: print(next), min: "", open: "", view: "grid" });
+      app.go({ q: print(next, change), min: "", open: "", view: "grid" });
     },
     /** Say what is wrong with the question, or nothing. */
     refused(error) {

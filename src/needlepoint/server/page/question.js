@@ -85,6 +85,15 @@ function part(sign, text) {
   return { kind, value, weight, ...piece };
 }
 
+/** A question without its change in words, and that change (or an empty text). */
+export function split(text) {
+  for (const found of text.matchAll(/"(?:[^"\\]|\\.)*"|(?:^|\s)->(?:\s|$)/gs)) {
+    if (found[0].startsWith('"')) continue;
+    return { asked: text.slice(0, found.index), change: text.slice(found.index + found[0].length).trim() };
+  }
+  return { asked: text, change: "" };
+}
+
 /** Parts of a question, `{kind, value, weight, box, percent}` each; null when it cannot be read. */
 export function parts(text) {
   if (!text.trim()) return [];
@@ -106,10 +115,14 @@ function one(part) {
   return `${weight}${body}#xywh=${part.percent ? "percent:" : ""}${part.box.join(",")}`;
 }
 
-/** The question that parts make; `parts(print(p))` gives them again. */
-export function print(list) {
+/** Whether a part is a picture that a change can start from. */
+export const starts = (part) => part.kind !== "text" && part.weight > 0;
+
+/** The question that parts and a change make; `parts(split(print(p, c)).asked)` gives them again. */
+export function print(list, change = "") {
   const sorted = [...list.filter((p) => p.weight > 0), ...list.filter((p) => p.weight < 0)];
-  return sorted.map((p, i) => (i ? (p.weight < 0 ? " - " : " + ") : p.weight < 0 ? "- " : "") + one(p)).join("");
+  const asked = sorted.map((p, i) => (i ? (p.weight < 0 ? " - " : " + ") : p.weight < 0 ? "- " : "") + one(p)).join("");
+  return change && list.some(starts) ? `${asked} -> ${change}` : asked;
 }
 
 /** A picture, or a whole-pixel piece of it, as a part: `id` is an item's number or `upload:HASH`. */

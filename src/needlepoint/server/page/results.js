@@ -6,7 +6,7 @@ import { Answer, Browse, Given } from "./sources.js";
 import { closeUp, noCloseUp, tile } from "./tile.js";
 import { tools } from "./tools.js";
 import { unfold, why } from "./why.js";
-import { pictureOf } from "./question.js";
+import { pictureOf, print } from "./question.js";
 
 const SAMPLE = 500;
 const HOVER_MS = 140;
@@ -25,6 +25,7 @@ export function results(app) {
     pick: (index, event) => app.pick(index, event),
     more: (item) => app.refine(item, "more"),
     less: (item) => app.refine(item, "less"),
+    change: (item) => app.changeFrom(print([pictureOf(item.id)])),
     why: (item) => why(app, source, item),
     unfold: (item) => unfold(app, item),
   };

@@ -32,7 +32,7 @@ function moved(rise) {
   return h("span", { class: `moved ${up ? "up" : "down"}`, "aria-label": `${up ? "up" : "down"} ${Math.abs(rise)}`, text: `${up ? "↑" : "↓"}${Math.abs(rise)}` });
 }
 
-/** A gridcell. `does` has pick, more, less, why, unfold; each is called with the item. */
+/** A gridcell. `does` has pick, more, less, change, why, unfold; each is called with the item. */
 export function tile(app, item, index, size, below, does) {
   if (!item) {
     const frame = h("div", { class: "frame" });
@@ -57,6 +57,7 @@ export function tile(app, item, index, size, below, does) {
   acts.append(
     iconButton("more", "More like this", () => does.more(item), { keys: "m", tabIndex: -1 }),
     iconButton("less", "Less like this", () => does.less(item), { keys: "l", tabIndex: -1 }),
+    iconButton("arrow", "Like this, but changed in words", () => does.change(item), { keys: "x", tabIndex: -1 }),
   );
   if (item.score !== undefined) {
     acts.append(iconButton("why", "Why this picture", (event) => does.why(item, event.currentTarget), { keys: "w", tabIndex: -1 }));

@@ -161,6 +161,8 @@ export function viewer(app) {
     app.go({ q: print([partOf()]), min: "", open: "", view: "grid" });
   }
 
+  const changePiece = () => app.changeFrom(print([partOf()]));
+
   function refine(way) {
     if (isUpload()) app.addPart(partOf(way === "less" ? -1 : 1));
     else app.refine({ id: Number(id) }, way, piece());
@@ -206,6 +208,7 @@ export function viewer(app) {
       h("button", { type: "button", class: `button${primary ? " primary" : ""}`, onClick, text: drawer.box ? cut : whole, "data-whole": whole, "data-piece": cut });
     const actions = h("div", { class: "actions" },
       action("Find similar pictures", "Search for this piece", searchPiece, true),
+      action("Change it in words", "Change this part in words", changePiece),
       action("More like this", "More like this part", () => refine("more")),
       action("Less like this", "Less like this part", () => refine("less")),
       known?.box && h("button", { type: "button", class: "button quiet", text: "Box the matched place", onClick: () => boxMatch(known) }),
@@ -251,6 +254,7 @@ export function viewer(app) {
       ArrowRight: () => !buttons.next.disabled && step(1),
       b: () => (mode(true), drawer.begin()),
       h: toggleHeat,
+      x: changePiece,
       m: () => refine("more"),
       l: () => refine("less"),
       "+": () => zoom.by(1.5),

@@ -16,6 +16,13 @@ function shares(item) {
   return [h("h3", { text: "Parts of the question" }), h("ul", { class: "shares" }, rows)];
 }
 
+/** What the method made of the question. */
+function made(answer) {
+  if (!answer?.told?.length) return null;
+  const rows = answer.told.flatMap(([label, text]) => [h("dt", { text: label }), h("dd", { text })]);
+  return [h("h3", { text: "Made of the question" }), h("dl", { class: "facts" }, rows)];
+}
+
 /** What decided about a hit: rows of name and value, then the shares of the question's parts. */
 export function reasons(item, answer) {
   const { source: from = {} } = item;
@@ -34,7 +41,7 @@ export function reasons(item, answer) {
   ];
   const list = h("dl", { class: "facts" });
   for (const [name, value] of rows) if (value) list.append(h("dt", { text: name }), h("dd", { text: value }));
-  return [list, shares(item)].flat();
+  return [list, made(answer), shares(item)].flat();
 }
 
 /** The matched place with what is around it, and the box drawn. */
