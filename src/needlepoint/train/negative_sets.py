@@ -5,8 +5,10 @@ Shapes: Q questions of a block, L those learnt from, B of a step, G pictures, K 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +16,7 @@ import numpy as np
 import torch
 
 from needlepoint.parts import Floats
+from needlepoint.train.loop import CHECKPOINT
 from needlepoint.train.negatives import Block, Choice, Mask, Pools, make_pools
 from needlepoint.train.ragged import Rows
 from needlepoint.train.triplets import Triplets
@@ -22,6 +25,7 @@ Scores = Callable[[Rows], Floats]
 """Scores float32 ``[Q, G]`` of questions int64 ``[Q]`` against the whole gallery."""
 
 _BLOCK = 256
+_SETS, _TOLD = "negatives-*.npz", "negatives.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class NegativeSets:
         learnt: int64 ``[L]``, the questions that are learnt from.
         choice: the rule, its bounds and sizes.
         scores: called at each refresh, without gradients; gives what scores questions then.
-        run: folder where the sets of a refresh lie until the next one.
+        run: folder of the run; the sets of a refresh lie there as long as it may go on from them.
         every: epochs between two refreshes.
         candidates: ``gallery``, or ``targets``: pictures that are a target somewhere.
         seed: of all draws.
@@ -75,6 +79,12 @@ class NegativeSets:
         self._scores, self._run, self._every = scores, run, every
         self._candidates, self._seed, self._say = candidates, seed, say
         self._pools: tuple[int, Pools] | None = None
+        if (run / CHECKPOINT).is_file() and (run / _TOLD).is_file():
+            rows = json.loads((run / _TOLD).read_text("utf-8"))
+            self.refreshes = [Refresh(**row) for row in rows]
+        else:
+            for stale in run.glob(_SETS):
+                stale.unlink()
 
     def draw(self, indices: Rows, count: int, epoch: int) -> tuple[Rows, Mask]:
         """Negatives of the questions ``learnt[indices]``: int64 ``[B, K]``, and which are given."""
@@ -82,17 +92,27 @@ class NegativeSets:
         return pools.draw(indices, count, epoch - since)
 
     def _fresh(self, epoch: int) -> tuple[int, Pools]:
-        """The sets of this epoch and when they were made: computed, kept, or read again."""
+        """The sets of this epoch and when they were made: computed, kept, or read again.
+
+        What lies on disk is of this run: made again at the same step it would be the same.
+        """
         since = epoch - epoch % self._every
         if self._pools is None or self._pools[0] != since:
             path = self._run / f"negatives-{since}.npz"
-            if epoch == since or not path.is_file():
+            if not path.is_file():
                 self.refresh(since).save(path)
-                for old in self._run.glob("negatives-*.npz"):
-                    if old != path:
-                        old.unlink()
+                self._tidy()
             self._pools = since, Pools.load(path)
         return self._pools
+
+    def _tidy(self) -> None:
+        """Remove sets that were replaced before the last checkpoint: no run reads them again."""
+        checkpoint = self._run / CHECKPOINT
+        saved = checkpoint.stat().st_mtime_ns if checkpoint.is_file() else 0
+        files = sorted(self._run.glob(_SETS), key=lambda path: int(path.stem.partition("-")[2]))
+        for old, new in pairwise(files):
+            if new.stat().st_mtime_ns < saved:
+                old.unlink()
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def refresh(self, epoch: int) -> Pools:
@@ -104,7 +124,9 @@ class NegativeSets:
         pools = make_pools(self._blocks(), choice, self._data.keys, seed=seed)
         self._model.train(training)
         told = self._told(epoch, pools)
-        self.refreshes.append(told)
+        self.refreshes = [one for one in self.refreshes if one.epoch < epoch] + [told]
+        rows = [asdict(one) for one in self.refreshes]
+        (self._run / _TOLD).write_text(json.dumps(rows), encoding="utf-8")
         self._say(
             f"epoch {epoch}: {told.size:.0f} negatives a question, fallback {told.fallback:.1%}, "
             f"unlabelled answers among them {told.near:.2%}"

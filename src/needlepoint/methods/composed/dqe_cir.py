@@ -3,24 +3,55 @@ from the zone between too easy and perhaps right."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from needlepoint.errors import UsageError
 from needlepoint.methods.card import Method, MethodCard, register
-from needlepoint.methods.composed.combiner import TrainedCombiner, open_trained
+from needlepoint.methods.composed.combiner import open_trained
+from needlepoint.methods.composing import Change, Composed, Composer, Sight
 from needlepoint.methods.dialogue import Helpers
 from needlepoint.methods.options import read_options
+from needlepoint.methods.query_tokens import QueryTokensComposer
+from needlepoint.parts import QueryTokensEncoder
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``dqe_cir:weights=FOLDER``, a model of ``needlepoint train dqe-cir``."""
+    """``dqe_cir:weights=FOLDER``, a model of ``needlepoint train dqe-cir`` for the vectors of any
+    encoder; without it the library's encoder is a Q-Former that was trained for it."""
 
     weights: str = ""
 
 
-def composer(options: str, helpers: Helpers) -> TrainedCombiner:
-    """The method with its weights; raises as ``combiner.open_trained``."""
+class OnQFormer(QueryTokensComposer):
+    """The passes of a trained Q-Former."""
+
+    def compose(self, changes: Sequence[Change], view: Sight) -> list[Composed]:
+        """As ``QueryTokensComposer``.
+
+        Raises:
+            UsageError: no weights are named, and the library's encoder is no Q-Former.
+        """
+        if not isinstance(view.encoder, QueryTokensEncoder):
+            raise UsageError(
+                f"method dqe_cir needs weights for the vectors of {view.encoder.card.address}: "
+                "dqe_cir:weights=FOLDER, as `needlepoint train dqe-cir` writes it; or a library "
+                "of a Q-Former (--method sprc)."
+            )
+        return QueryTokensComposer.compose(self, changes, view)
+
+
+def composer(options: str, helpers: Helpers) -> Composer:
+    """The method on vectors where weights are named, else on a Q-Former.
+
+    Raises:
+        UsageError: an unknown option.
+        ModelUnavailable: torch is not installed, or there is no model in the folder.
+    """
     weights = read_options(Options, options, "dqe_cir").weights
+    if not weights:
+        return OnQFormer("dqe_cir")
     return open_trained("dqe_cir", weights, "needlepoint train dqe-cir")
 
 
@@ -36,11 +67,13 @@ CARD = register(
             recipe="*",
             needs=("text",),
             stores="nothing of its own",
-            passes="one of the text tower a question",
+            passes="one of the text tower a question; on a Q-Former as qure",
             evidence="own reading",
             parameters={
-                "weights": "folder of a model of one's own (needlepoint train dqe-cir)",
-                "base": "combiner, or mlp (ours; the paper's is BLIP-2)",
+                "weights": "folder of a model of one's own (needlepoint train dqe-cir); without it "
+                "the library's encoder is a Q-Former trained for it",
+                "base": "combiner or mlp on any encoder's vectors (ours), or a Q-Former (the "
+                "paper's is BLIP-2)",
                 "attributes": "colour, shape (the paper's; how they are weighted is our reading)",
                 "bounds": "0.05 to 0.30 below the target's score, or quantiles (ours)",
                 "negatives": "trns; K = 16 a question and step (ours)",
