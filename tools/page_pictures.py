@@ -49,6 +49,7 @@ CITIES = (
 )
 SHOWN = ("desk-00.jpg", "toys-34.jpg", "toys-35.jpg", "photo-coffee.jpg")
 QUESTION = "electric guitar"
+CHANGE = "with a guitar"
 ADDED = ("table-fan.png", "IMG_2044.jpg")
 """A good and a broken picture that the view of indexing adds."""
 
@@ -162,6 +163,11 @@ def search(page: Page, base: str) -> None:
     page.goto(f"{base}/?q={QUESTION}")
     page.locator("#grid .mark").first.wait_for()
     settle(page)
+    dismiss(page)
+
+
+def dismiss(page: Page) -> None:
+    """Close the notes of the last line."""
     while (notes := page.locator("#status .note button")).count():
         notes.first.click()
 
@@ -199,6 +205,15 @@ def drag(page: Page, points: list[tuple[float, float]]) -> None:
     for point in points[1:]:
         page.mouse.move(*point, steps=4)
     page.mouse.up()
+
+
+def change(page: Page, base: str) -> None:
+    """A picture, and what is to be different in it."""
+    asked = f"@{number_of(page, base, 'desk-00.jpg')} -> {CHANGE}"
+    page.goto(f"{base}/?q={quote(asked)}")
+    page.locator("#grid .tile").first.wait_for()
+    settle(page)
+    dismiss(page)
 
 
 def heat(page: Page, base: str) -> None:
@@ -298,6 +313,7 @@ class Shot:
 SHOTS = {
     "search": Shot(search),
     "piece": Shot(piece),
+    "change": Shot(change),
     "heat": Shot(heat),
     "filters": Shot(filters),
     "map": Shot(likeness),

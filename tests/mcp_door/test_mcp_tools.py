@@ -31,7 +31,7 @@ def test_tools_are_described_and_read_only(client: Caller) -> None:
     tools = {tool.name: tool for tool in client.do("list_tools").tools}
     wanted = {
         "search_images": {"query", "k", "where", "negative", "cursor", "thumbnails"},
-        "similar_images": {"id", "path", "box", "k", "where", "cursor", "thumbnails"},
+        "similar_images": {"id", "path", "box", "change", "k", "where", "cursor", "thumbnails"},
         "refine": {"session", "said", "more", "less", "undo", "k", "where", "thumbnails"},
         "get_image": {"id", "max_px", "box"},
         "library_info": set(),
@@ -146,6 +146,10 @@ def test_similar_by_id_path_and_box(client: Caller) -> None:
     by_id = client.told("similar_images", id=number, k=4)
     assert by_id["hits"] == client.told("similar_images", path=path, k=4)["hits"]
     assert number not in [hit["id"] for hit in by_id["hits"]]
+    changed = client.told("similar_images", id=number, change="in red", k=4)
+    asked = client.told("search_images", query=f"@{number} -> in red", k=4)
+    assert changed["hits"] == asked["hits"] != by_id["hits"]
+    assert number not in [hit["id"] for hit in changed["hits"]]
     piece = client.told("similar_images", id=number, box=[100, 100, 80, 80], k=4)
     assert piece["hits"] != by_id["hits"]
     question = f"@{number}#xywh=100,100,80,80"

@@ -135,22 +135,35 @@ class Tools:
             Field(max_length=4096, description="Instead of the id: where the picture lies."),
         ] = None,
         box: BoxOf = None,
+        change: Annotated[
+            str,
+            Field(
+                max_length=1000,
+                description="What is to be different, in words, as 'the same, but red'.",
+            ),
+        ] = "",
         k: K = 10,
         where: Where = None,
         cursor: Cursor = None,
         thumbnails: Thumbnails = "whole",
     ) -> Annotated[CallToolResult, Answer]:
         """Find pictures like one of the library or, with a box, pictures that contain the thing
-        in that box. The picture itself is left out.
+        in that box; with `change`, pictures like it but for what the words say. The picture itself
+        is left out.
         """
         view = await self._view(roots)
         if (id is None) == (path is None):
             raise UsageError("one of `id` and `path` says which picture. Received: both or neither")
         number = id if id is not None else await self._run(item_at, view, path or "")
-        mark = digest("similar", number, box, where)
+        mark = digest("similar", number, box, where, change)
         first = place_of(cursor, mark)
         found = await self._run(
-            view.similar, number, box=box_of(box), k=_upto(first, k), where=where
+            view.similar,
+            number,
+            box=box_of(box),
+            k=_upto(first, k),
+            where=where,
+            change=change,
         )
         answer = _answer(found, first, k, mark)
         return await self._told(ctx, view, answer, thumbnails)
