@@ -26,7 +26,7 @@ def _page(told: dict[str, Any], command: str, licence: str) -> str:
         f"A picture's vector to one word of the text tower of {told['encoder']['title']} (encoder "
         f"fingerprint {told['encoder']['fingerprint']}): two layers of {told['hidden']} numbers, "
         f"{told['parameters']:,} parameters, kept in half precision. Used as "
-        f"`--method {kind}:weights=FOLDER` with that encoder."
+        f"method `{kind}:weights=FOLDER` with that encoder."
     )
     items = "captions" if kind == "lincir" else "pictures and pieces"
     learnt = (
