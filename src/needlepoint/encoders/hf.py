@@ -213,7 +213,7 @@ def read_preprocess(folder: Path, kind: str) -> Preprocess:
     target = {"height": target, "width": target} if isinstance(target, int) else target
     if target.get("height") != target.get("width"):
         raise UsageError(where + f"the input must be square, received {target}")
-    plain = not told.get("do_normalize", True)
+    plain, pad_ratio = not told.get("do_normalize", True), float(told.get(PAD_RATIO, 0))
     return Preprocess(
         size=int(target["height"]),
         rule=rule,
@@ -221,8 +221,8 @@ def read_preprocess(folder: Path, kind: str) -> Preprocess:
         mean=(0.0, 0.0, 0.0) if plain else _triple(told["image_mean"]),
         std=(1.0, 1.0, 1.0) if plain else _triple(told["image_std"]),
         shortest=shortest,
-        rounding="floor",
-        pad_ratio=float(told.get(PAD_RATIO, 0)),
+        rounding="half-even" if pad_ratio else "floor",  # as those who pad have cropped
+        pad_ratio=pad_ratio,
     )
 
 

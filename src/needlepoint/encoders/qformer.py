@@ -8,7 +8,7 @@ here; transformers reads such a folder too, but not the tower it names.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,9 +68,21 @@ class Sight(Protocol):
 class OwnSight:
     """BLIP-2's vision tower with its final norm (``ln_vision``), class token included."""
 
-    def __init__(self, tower: Any, preprocess: Preprocess, told: str) -> None:
-        self._tower, self.preprocess = tower, preprocess
-        self.told = f"{told} {preprocess}"
+    def __init__(self, tower: Any, preprocess: Preprocess, weights: str) -> None:
+        self._tower, self.preprocess, self._weights = tower, preprocess, weights
+        self.told = f"{weights} {preprocess}"
+
+    def padded(self, ratio: float) -> OwnSight:
+        """The same with pictures padded to a shape, resized and cropped (``pad_ratio``)."""
+        size = self.preprocess.size
+        changed = replace(
+            self.preprocess,
+            rule="shortest-crop",
+            shortest=size,
+            rounding="half-even",
+            pad_ratio=ratio,
+        )
+        return OwnSight(self._tower, changed, self._weights)
 
     def __call__(self, pictures: Sequence[Pixels]) -> Tensor:
         pixels = torch.from_numpy(self.preprocess.batch(pictures))
@@ -103,21 +115,24 @@ class QFormerEncoder(OnTorch, EncodesImages, EncodesTexts):
 
     A picture's score for a question is the highest of its K (``token_vectors``). ``vector``, the
     one that is kept of every picture whatever the method, is their mean at unit length: ours, for
-    searches that know of no more than one.
+    searches that know of no more than one. ``model`` is what transformers has loaded, ``folder``
+    where from.
     """
 
     def __init__(
         self,
         card: EncoderCard,
         sight: Sight,
-        net: QFormer,
+        model: Any,
         learnt: Learnt,
         tokenize: Tokenize,
+        folder: Path,
         device: str,
         threads: int | None,
     ) -> None:
         super().__init__(card, device, threads)
-        self.sight, self.net, self.learnt, self.tokenize = sight, net, learnt, tokenize
+        self.sight, self.learnt, self.tokenize = sight, learnt, tokenize
+        self.model, self.net, self.folder = model, QFormer(model).eval(), folder
 
     @no_gradient
     def token_vectors(self, pictures: Sequence[Pixels]) -> Floats:
@@ -225,11 +240,11 @@ def open_qformer(
         shared = ("input_size", "resize", "mean", "std", "interpolation")
         facts |= {name: getattr(seen, name) for name in shared}
         facts["extra"] = {**facts["extra"], "vision": sight.told}
-    net, learnt = QFormer(model), _learnt(folder, device)
+    dim = int(model.config.image_text_hidden_size)
     card = EncoderCard(
         **facts,
-        dim=net.dim,
-        spaces=(SpaceCard("joint", net.dim, "i8", ("image", "text")),),
+        dim=dim,
+        spaces=(SpaceCard("joint", dim, "i8", ("image", "text")),),
         languages=("en",),
         canonical="blip",
         padding="max_length",
@@ -238,7 +253,8 @@ def open_qformer(
         abilities=("text", "queries"),
         limits="one vector a picture is the mean of its K; --method qformer keeps them all",
     )
-    return QFormerEncoder(card, sight, net.eval(), learnt, tokenize, device, threads)
+    learnt = _learnt(folder, device)
+    return QFormerEncoder(card, sight, model, learnt, tokenize, folder, device, threads)
 
 
 def _load(folder: Path, address: Address, device: str) -> Any:
@@ -260,19 +276,27 @@ def _load(folder: Path, address: Address, device: str) -> Any:
 
 
 def _lent(told: dict[str, Any], folder: Path, device: str) -> tuple[LentSight, EncoderCard]:
-    """The tower of another encoder; a path in its address is relative to the folder."""
     from needlepoint.encoders.address import open_encoder
 
-    family, _, place = str(told["address"]).rpartition(":")
-    if place.startswith("."):
-        place = str((folder / place).resolve())
-    encoder = open_encoder(f"{family}:{place}", device=device)
+    family, place = lent_address(told, folder)
+    encoder = open_encoder(f"{family}:{place}" if place else family, device=device)
     if encoder.card.weights_hash != told["weights_hash"]:
         raise ModelUnavailable(
             f"{folder} was trained on the vision tower of {told['address']} with weights "
             f"{told['weights_hash']}; those found there are {encoder.card.weights_hash}"
         )
     return LentSight(encoder, int(told["pool"])), encoder.card
+
+
+def lent_address(told: dict[str, Any], folder: Path) -> tuple[str, str]:
+    """The address that ``vision_from`` names: what stands before a local path, and that path.
+
+    Paths in it are relative to the folder; the second is empty for an address without one.
+    """
+    family, _, place = str(told["address"]).rpartition(":")
+    if not place.startswith("."):
+        return str(told["address"]), ""
+    return family, str((folder / place).resolve())
 
 
 def _learnt(folder: Path, device: str) -> Learnt:

@@ -27,7 +27,7 @@ def cut(pixels: Pixels, box: Box | None, where: str) -> Pixels:
     """The piece uint8 ``[h, w, 3]`` of a picture that a box (pixels) names."""
     if box is None:
         return pixels
-    x, y, w, h = box
+    x, y, w, h = (round(side) for side in box)
     piece = pixels[max(0, y) : y + h, max(0, x) : x + w]
     if not piece.size:
         raise UsageError(f"{where}: the box {list(box)} lies outside the picture")
@@ -93,12 +93,13 @@ class CellFeed:
                 known[keys[i]] = len(known)
                 if report is not None and (done + 1) % 100 == 0:
                     report(done + 1, len(missing))
-        self._rows = np.array([known[key] for key in keys], np.int64)
+        #: which row on disk each piece is: pieces of equal content share one
+        self.rows = np.array([known[key] for key in keys], np.int64)
         self._cells = np.memmap(self._file, np.float16, "r", shape=(len(known), *shape))
 
     def __call__(self, places: Indices, kept: npt.NDArray[np.int64] | None = None) -> Floats:
         """Cells float32 ``[B, P, C]``, or ``[B, K, C]`` of the kept patches int64 ``[B, K]``."""
-        rows = self._rows[places]
+        rows = self.rows[places]
         if kept is None:
             return np.asarray(self._cells[rows], np.float32)
         return np.asarray(self._cells[rows[:, None], kept], np.float32)

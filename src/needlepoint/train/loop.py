@@ -30,7 +30,9 @@ class Plan:
     """How long and how fast to learn.
 
     ``rate`` is the peak learning rate, reached after ``warm_up`` steps; from there it falls to zero
-    after ``steps`` by half a cosine, or stays, as ``fall`` says;
+    after ``steps`` by half a cosine, or stays, as ``fall`` says; ``planned`` steps, where given,
+    are those the fall is for, of which ``steps`` are run, and ``least`` is the share of the peak it
+    ends at;
     ``decay`` the weight decay of matrices (vectors, norms and scalars have none); ``clip`` the
     largest norm of all gradients together; ``save_every`` and ``report_every`` are steps.
     """
@@ -46,6 +48,8 @@ class Plan:
     save_every: int = 100
     report_every: int = 20
     fall: Literal["cosine", "none"] = "cosine"
+    planned: int = 0
+    least: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("steps", "save_every", "report_every"):
@@ -60,6 +64,12 @@ class Plan:
             raise UsageError(f"precision: must be fp32 or bf16, received {self.precision!r}")
         if self.fall not in ("cosine", "none"):
             raise UsageError(f"fall: must be cosine or none, received {self.fall!r}")
+        if self.planned and self.planned < self.steps:
+            raise UsageError(
+                f"planned: must be 0 or at least steps ({self.steps}), received {self.planned}"
+            )
+        if not 0 <= self.least <= 1:
+            raise UsageError(f"least: must be 0 to 1, received {self.least}")
 
     def rate_at(self, step: int) -> float:
         """The learning rate of a step (the first is 0).
@@ -73,8 +83,9 @@ class Plan:
             return self.rate * (step + 1) / self.warm_up
         if self.fall == "none":
             return self.rate
-        done = (step - self.warm_up) / max(1, self.steps - self.warm_up)
-        return self.rate * 0.5 * (1 + math.cos(math.pi * done))
+        done = (step - self.warm_up) / max(1, (self.planned or self.steps) - self.warm_up)
+        share = 0.5 * (1 + math.cos(math.pi * done))
+        return self.rate * (self.least + (1 - self.least) * share)
 
 
 @dataclass(frozen=True, slots=True)

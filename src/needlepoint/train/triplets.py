@@ -5,7 +5,7 @@ Shapes: Q questions, G pictures (galleries and references), N texts, D numbers o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from zipfile import BadZipFile
@@ -206,10 +206,22 @@ class Ranks:
 
 def rank_answers(queries: Floats, questions: Rows, data: Triplets) -> Ranks:
     """Rank the gallery for queries float32 ``[B, D]`` of B questions; equal scores by place."""
+    return rank_scores(lambda block: queries[block] @ data.gallery.T, questions, data)
+
+
+def rank_scores(scores_of: Callable[[slice], Floats], questions: Rows, data: Triplets) -> Ranks:
+    """Rank the gallery by scores; equal ones by place.
+
+    Args:
+        scores_of: a slice of ``questions`` to scores float32 ``[b, G]``, which are written over.
+        questions: int64 ``[B]``.
+        data: their galleries and answers.
+    """
     ranks, precisions, found = [], [], []
     for start in range(0, len(questions), 256):
-        some = questions[start : start + 256]
-        scores = queries[start : start + 256] @ data.gallery.T
+        block = slice(start, start + 256)
+        some = questions[block]
+        scores = scores_of(block)
         scores[~data.ranked(some)] = -np.inf
         order = np.argsort(-scores, axis=1, kind="stable")
         place = np.empty_like(order)
