@@ -130,7 +130,9 @@ class ArrayView:
     def spread(self, probe: Probe) -> tuple[float, float]:
         """Mean and deviation (N - 1) over the gallery."""
         scores = self._row(probe)
-        return float(scores.mean()), float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
+        if len(scores) < 2:
+            return float(scores.sum()), 0.0
+        return float(scores.mean()), float(scores.std(ddof=1))
 
     # -- parts to probes
 

@@ -89,7 +89,9 @@ class LibraryView:
     def spread(self, probe: Probe) -> tuple[float, float]:
         """Mean and deviation over the library; beyond ``SPREAD`` pictures, over so many."""
         scores = self._scores(probe, SPREAD)
-        return float(scores.mean()), float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
+        if len(scores) < 2:
+            return float(scores.sum()), 0.0
+        return float(scores.mean()), float(scores.std(ddof=1))
 
     def _standard(self, probe: Probe) -> Probe:
         known = self._asker.background(probe)

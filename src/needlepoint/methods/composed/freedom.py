@@ -79,7 +79,7 @@ class FreeDom:
         ids, _ = view.search([picture], self._options.k)
         if not len(ids):
             return Composed((picture,), ("the picture",))  # nothing can be found
-        proxies, like, inside = self._proxies(picture, ids, view)
+        proxies, like, where = self._proxies(picture, ids, view)
         weights = frequent(self._nearest(proxies, view), self._options.m)
         asked = [
             " ".join(
@@ -92,25 +92,26 @@ class FreeDom:
         shares = np.array(list(weights.values()), np.float32)
         query = query_probe(like, shares @ text_vectors(asked, view))
         words = ", ".join(f"{word} {weight:.2g}" for word, weight in weights.items())
-        where = "in the library" if inside else "not in the library, stands first itself"
         return Composed(
             (query,),
             ("words of the picture, changed",),
             (("words", words), ("the picture", where), ("asked", "; ".join(asked[:1]) + " …")),
         )
 
-    def _proxies(self, picture: Probe, ids: Ids, view: Sight) -> tuple[Floats, Probe, bool]:
-        """Vectors ``[k, D]`` in the space of words, a probe of that space, whether found itself."""
+    def _proxies(self, picture: Probe, ids: Ids, view: Sight) -> tuple[Floats, Probe, str]:
+        """Vectors ``[k, D]`` in the space of words, a probe of that space, where the picture is."""
         card = view.encoder.card
         image, text = card.space_for("image"), card.space_for("text")
         near = view.wholes(ids.tolist(), picture.space)
-        inside = bool((near @ picture.vector).max(initial=-1.0) >= SAME)
+        inside = float((near @ picture.vector).max(initial=-1.0)) >= SAME
+        where = "in the library" if inside else "not in the library"
         if image is not None and text is not None and image.name != text.name:
             (like,) = view.probes(Query((Part("text", self._words[0]),)))
-            return view.wholes(ids.tolist(), like.space), like, inside
-        if not inside:
-            near = np.concatenate([picture.vector[None], near])[: self._options.k]
-        return near, picture, inside
+            return view.wholes(ids.tolist(), like.space), like, where
+        if inside:
+            return near, picture, where
+        near = np.concatenate([picture.vector[None], near])[: self._options.k]
+        return near, picture, f"{where}, stands first itself"
 
     def _nearest(self, proxies: Floats, view: Sight) -> list[list[str]]:
         """For each proxy its ``n`` nearest words, the nearest first; ties as in the list."""
@@ -172,7 +173,8 @@ CARD = register(
             needs=("text",),
             stores="nothing of its own; the vectors of its word list, once an encoder, in the "
             "user's cache folder",
-            passes="m of the text tower and one search a question",
+            passes="m of the text tower and one search a question; the first question asked of "
+            "an encoder reads the whole word list, which takes minutes with a large text tower",
             evidence="authors' code",
             parameters={
                 "k": "20 pictures of the gallery stand for the reference (the code)",
