@@ -24,7 +24,7 @@ without torch, and refused when they hold anything else.
 Where papers differ in how they ask a dataset, its conventions are options, written between the name
 and the folder; the first value, in bold below, is taken when none is named:
 
-    needlepoint bench run --data fashioniq:dress-val,gallery=union,reference=removed=FOLDER …
+    needlepoint bench run --suite composed --data fashioniq:dress-val,gallery=union=FOLDER
 
 They are part of the protocol's name, so that every figure says how it was come by.
 

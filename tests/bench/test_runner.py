@@ -199,6 +199,12 @@ def test_an_encoder_without_words_is_asked_none(tmp_path, words):
     assert done[0].reason == "toy answers no questions by text"
 
 
+def test_questions_with_a_change_are_sent_to_their_suite(tmp_path, words):
+    asked = [Question("q", frozenset({"0.png"}), file="1.png", changes=("in red",))]
+    done = run(Bench(ToyEncoder(), tmp_path), replace(words, questions=tuple(asked)), "whole")
+    assert "asks with a picture and a change. Ask it with --suite composed." in done[0].reason
+
+
 def test_a_picture_asks_with_its_piece(tmp_path, words):
     asked = tuple(
         replace(one, text="", file="3.png", box=(40.0, 0.0, 80.0, 80.0))

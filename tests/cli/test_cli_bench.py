@@ -102,8 +102,11 @@ def test_what_is_known_is_listed(capsysbinary):
     told = json.loads(capsysbinary.readouterr().out)
     assert "lare" in told["suites"]["fine-grained"]["lines"]
     assert told["datasets"]["coco"]["file"] == "dataset_coco.json"
+    assert told["datasets"]["fashioniq"]["options"]["reference"] == ["kept", "removed"]
     assert run(["bench", "list"]) == EXIT_HITS
-    assert "suite fine-grained" in capsysbinary.readouterr().out.decode()
+    told = capsysbinary.readouterr().out.decode()
+    assert "suite fine-grained" in told
+    assert "    reference=kept|removed\n" in told
 
 
 @pytest.mark.parametrize(

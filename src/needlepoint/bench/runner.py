@@ -166,6 +166,10 @@ class Bench:
         method = spec.found()
         if lacking := sorted(set(method.card.needs) - set(card.abilities)):
             raise UsageError(f"{card.address} lacks {', '.join(lacking)}")
+        if kind == "composed":
+            raise UsageError(
+                f"{protocol.name} asks with a picture and a change. Ask it with --suite composed."
+            )
         if card.space_for(kind) is None or (
             kind == "text" and not isinstance(self._plain, TextEncoder)
         ):

@@ -178,6 +178,7 @@ def list_all(door: Door, as_json: bool) -> int:
             one.name: {
                 "title": one.title,
                 "splits": list(one.splits),
+                "options": {name: list(values) for name, values in one.options.items()},
                 "file": one.file,
                 "source": one.source,
                 "licence": one.licence,
@@ -193,9 +194,10 @@ def list_all(door: Door, as_json: bool) -> int:
         lines += [f"suite {name}: {suite['title']}", *(f"  {one}" for one in suite["lines"])]
     lines += ["", "tasks of generated sets (needlepoint bench build needle)"]
     lines += [f"  {name}: {text}" for name, text in _TASKS.items()]
-    lines += ["", "datasets: --data NAME[:SPLIT]=FOLDER"]
+    lines += ["", "datasets: --data NAME[:SPLIT][,option=value...]=FOLDER"]
     for name, one in told["datasets"].items():
         lines.append(f"  {name}: {one['title']}; splits {', '.join(one['splits'])}; {one['file']}")
+        lines += [f"    {key}={'|'.join(values)}" for key, values in one["options"].items()]
     output.write(output.raw("".join(printable(line) + "\n" for line in lines)))
     return EXIT_HITS
 
