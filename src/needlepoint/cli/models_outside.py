@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 NAMES = ("chat", "chat_pictures", "chat_seconds", "chat_price", "captioner", "generator")
+NAMED = ("chat", "captioner", "generator")
+"""Those of :data:`NAMES` that name a model."""
 
 
 def outside_models(function: F) -> F:

@@ -18,6 +18,7 @@ from needlepoint.cli import output
 from needlepoint.cli.config import FORMATS
 from needlepoint.cli.door import Door, common, reader
 from needlepoint.cli.explain import explanation
+from needlepoint.cli.models_outside import NAMED, NAMES, open_outside
 from needlepoint.errors import (
     EXIT_HITS,
     EXIT_NOTHING,
@@ -276,6 +277,8 @@ class _How:
 
 
 def _ask(door: Door, library: Any, query: Query, options: dict[str, Any]) -> Results:
+    if options["method"] and (query.change or options["change"]):
+        options = {**options, **_helpers(door)}
     try:
         with warnings.catch_warnings(record=True) as caught:
             results: Results = library.search(query, **options)
@@ -287,6 +290,13 @@ def _ask(door: Door, library: Any, query: Query, options: dict[str, Any]) -> Res
     for told in caught:
         door.talk.warn(str(told.message))
     return results
+
+
+def _helpers(door: Door) -> dict[str, Any]:
+    """The outside models that the settings name, for a method that may ask one about a change."""
+    if not any(door.settings.choose(name, None) for name in NAMED):
+        return {}
+    return {"helpers": open_outside(door.settings, dict.fromkeys(NAMES))}
 
 
 def _batch(door: Door, library: Any, options: dict[str, Any]) -> int:
