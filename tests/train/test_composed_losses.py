@@ -90,13 +90,15 @@ def test_the_ranking_loss_is_nothing_where_every_gap_is_wide_enough():
 
 def test_a_question_without_negatives_costs_nothing_and_spoils_no_gradient():
     own = torch.tensor([0.3, 0.4], requires_grad=True)
+    temperature = torch.tensor(0.1, requires_grad=True)
     others = torch.zeros(2, 3)
     given = torch.tensor([[False] * 3, [True] * 3])
     for goal in ("one-hot", "soft"):
         plan = LossPlan(goal=goal, rank=0.5)
-        assert float(goal_loss(own, others, given, 0.1, plan)[0].detach()) == 0
-        composed_loss(own, others, given, 0.1, plan).backward()
+        assert goal_loss(own, others, given, temperature, plan)[0].item() == 0
+        composed_loss(own, others, given, temperature, plan).backward()
         assert torch.isfinite(own.grad).all()
+        assert torch.isfinite(temperature.grad)
 
 
 def test_a_constant_added_to_all_scores_changes_no_loss():
@@ -116,7 +118,7 @@ def test_the_attribute_loss_is_weighted_and_leaves_the_weights_alone_where_asked
     assert float(found) == pytest.approx(0.25)
     assert not found.requires_grad
     free = attribute_loss(weights, asked, shown, LossPlan(held=False, floor=0.5))
-    assert float(free) == pytest.approx(0.5 + 0.5 * 0.25)
+    assert free.item() == pytest.approx(0.5 + 0.5 * 0.25)
     free.backward()
     assert weights.grad[0, 0] > 0
 

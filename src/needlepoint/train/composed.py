@@ -8,6 +8,7 @@ Shapes: Q questions, B of a step, G pictures, D numbers of a vector, K negatives
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -227,7 +228,7 @@ def train_composed(
     """
     if recipe.shape.dim != data.dim:
         raise UsageError(f"shape: dim is {recipe.shape.dim}, but vectors have {data.dim} numbers")
-    run = out / "run"
+    run, began = out / "run", time.monotonic()
     run.mkdir(parents=True, exist_ok=True)
     keep_settings(recipe, run, resume)
     learnt, held = data.split(recipe.held_out, recipe.plan.seed)
@@ -264,6 +265,7 @@ def train_composed(
     return model, {
         "recipe": plain(recipe),
         "steps_done": done,
+        "seconds": round(time.monotonic() - began, 1),
         "data": {"name": data.name, "questions": len(learnt), "pictures": len(data.gallery)},
         "encoder": features,
         "parameters": sum(p.numel() for p in model.parameters()),

@@ -85,13 +85,14 @@ def goal_loss(
         temperature: scores are divided by it.
         plan: says which goal.
     """
-    own, others = _exact(own), _exact(others).masked_fill(~given, float("-inf"))
-    every = torch.cat([own[:, None], others], dim=1)
-    logs = (every / temperature).log_softmax(1)
+    gaps = _exact(own)[:, None] - _exact(others)
+    # left out behind the division: minus infinity over a learnt temperature has no gradient
+    rest = (-gaps / temperature).masked_fill(~given, float("-inf"))
+    logs = torch.cat([torch.zeros_like(gaps[:, :1]), rest], dim=1).log_softmax(1)
     if plan.goal == "one-hot":
         return -logs[:, 0]
-    # minus the gap, the target's own is 0; nothing is learnt through the goal
-    goal = ((every - own[:, None]).detach() / plan.goal_temperature).log_softmax(1)
+    wanted = (-gaps.detach() / plan.goal_temperature).masked_fill(~given, float("-inf"))
+    goal = torch.cat([torch.zeros_like(gaps[:, :1]), wanted], dim=1).log_softmax(1)
     cells = goal.exp() * (goal - logs)
     return cells.masked_fill(goal.isinf(), 0.0).sum(1)
 

@@ -63,7 +63,7 @@ def read_triplets(
             "data: there is no composed question (a picture and a change in words) in "
             f"{', '.join(one.name for one in protocols) or 'nothing'}"
         )
-    told = [[one.name, one.split, one.folder, one.revision()] for one in asked]
+    told = [[one.name, one.split, one.folder, one.revision(), _aside(one)] for one in asked]
     facts = json.dumps([told, joining, encoder.card.fingerprint()], sort_keys=True)
     name = f"triplets-{hashlib.sha256(facts.encode()).hexdigest()[:16]}.npz"
     path = None if cache is None else cache / name
@@ -73,6 +73,11 @@ def read_triplets(
     if path is not None:
         made.save(path)
     return made
+
+
+def _aside(protocol: Protocol) -> list[list[str]]:
+    """What training is told of questions besides the facts that make a protocol's revision."""
+    return [[q.group, *sorted(q.near), *sorted(q.aspects)] for q in protocol.questions]
 
 
 def worded(changes: Sequence[str], joining: Joining) -> list[str]:
