@@ -106,9 +106,9 @@ def test_domains_count_a_question_without_an_answer_as_nothing_found():
 
 
 def test_any_other_protocol_counts_every_relevant_picture():
-    found = values("edits/colour", ask("bc"), "abcd")
+    found = values("own/colour", ask("bc"), "abcd")
     assert found == {"R@1": 0, "R@5": 1, "R@10": 1, "mAP": pytest.approx((1 / 2 + 2 / 3) / 2)}
-    assert values("edits/colour", ask("bc", target="c"), "ab")["R@5"] == 0
+    assert values("own/colour", ask("bc", target="c"), "ab")["R@5"] == 0
 
 
 @pytest.mark.parametrize("name", ["cirr/recall", "circo/x", "patterncom/color", "own/x"])
@@ -148,3 +148,10 @@ def test_summaries_of_unlike_things_are_refused():
         composed_summary({"fashioniq/dress[a=b]": one, "fashioniq/shirt[a=c]": one})
     with pytest.raises(UsageError, match="Received: none"):
         composed_summary({})
+
+
+def test_of_edits_any_answer_will_do_and_unlabelled_ones_count_for_nothing():
+    asked = ask("ab", target="b", near=frozenset("n"))
+    found = values("edits/composed", asked, "nabc")
+    assert found == {"R@1": 1.0, "R@5": 1.0, "R@10": 1.0, "mAP": 1.0, "R@1 strict": 0.0}
+    assert values("edits/composed", asked, "cnab")["mAP"] == pytest.approx((1 / 2 + 2 / 3) / 2)

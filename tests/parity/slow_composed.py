@@ -107,6 +107,12 @@ def measures(task, question, ranking):
         for k in (5, 10):
             told[f"P@{k}"] = precision(question, ranking, k) * k / min(k, len(question.relevant))
             told[f"recall@{k}"] = share(question, ranking, k)
+    elif task == "edits/dev":
+        fair = [name for name in ranking if name not in question.near]
+        right = [name in question.relevant for name in kept(question, fair)]
+        told = {f"R@{k}": float(any(right[:k])) for k in (1, 5, 10)}
+        told["mAP"] = plain(question, fair)
+        told["R@1 strict"] = float(kept(question, ranking)[0] in question.relevant)
     else:
         told = {f"R@{k}": recall(question, ranking, k) for k in (1, 5, 10)}
         told["mAP"] = plain(question, ranking)

@@ -19,7 +19,8 @@ TASKS = (
     "circo/changes",
     "patterncom/color",
     "ltll/today-to-archive",
-    "edits/colour",
+    "edits/dev",
+    "own/colour",
 )
 KINDS = ("addition", "negation", "viewpoint")
 
@@ -35,6 +36,7 @@ def drawn(task, seed, size=70, count=25):
         right = [n for n in order[1 : 1 + int(rng.integers(0, 15))] if n not in junk]
         target = right[0] if right and number % 3 else ""
         among = {*order[: int(rng.integers(20, size))]} if number % 4 == 0 else set()
+        near = [n for n in order[20:23] if not among or n in among]
         questions.append(
             Question(
                 id=str(number),
@@ -44,10 +46,11 @@ def drawn(task, seed, size=70, count=25):
                 junk=frozenset(junk),
                 target=target,
                 among=frozenset(among),
+                near=frozenset(near),
                 aspects=tuple(KINDS[: int(rng.integers(0, 4))]),
             )
         )
-        rankings.append(rng.permutation(names).tolist()[: int(rng.integers(3, size + 1))])
+        rankings.append(rng.permutation(names).tolist()[: int(rng.integers(9, size + 1))])
     gallery = tuple(Item(name, f"{name}.jpg") for name in names)
     return Protocol(task, "val", ".", gallery, tuple(questions)), rankings
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from needlepoint.bench.metrics.composed import left_of
 from needlepoint.bench.protocol import Protocol, Question
 from needlepoint.bench.results import write_text
 from needlepoint.errors import UsageError
@@ -60,9 +61,7 @@ def write_submission(protocol: Protocol, rankings: Sequence[Sequence[str]], fold
         )
     told: dict[str, Any] = dict(form.head)
     for question, ranking in zip(protocol.questions, rankings, strict=True):
-        among = question.among
-        left = [n for n in ranking if n not in question.junk and (n in among or not among)]
-        names = left[: form.count]
+        names = list(left_of(question, ranking)[: form.count])
         told[question.id] = [int(name) for name in names] if form.numbers else names
     _check(told, protocol, form, "rankings")
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ protocol            measures
 ``minidn/…``        the same for k = 50, 100
 ``nico/…``          the same for k = 50, 100
 ``ltll/…``          the same for k = 5, 10
+``edits/…``         R@1, R@5, R@10; mAP; R@1 strict
 any other           R@1, R@5, R@10; mAP
 =================== =================================================================
 
@@ -90,15 +91,25 @@ def composed_values(
                 f"rankings: the answer to question {question.id} holds {strange}, which the "
                 f"gallery of {protocol.name} lacks"
             )
-        left = [one for one in ranking if one not in question.junk]
-        told.append(
-            rule(question, [one for one in left if one in question.among or not question.among])
-        )
+        told.append(rule(question, left_of(question, ranking)))
     names = dict.fromkeys(name for values in told for name in values)
     return {
         name: np.array([values.get(name, math.nan) for values in told], np.float64)
         for name in names
     }
+
+
+def left_of(question: Question, ranking: Sequence[str]) -> Sequence[str]:
+    """What of a ranking counts: not junk, and only what the question is among where it says so.
+
+    Example:
+        >>> left_of(Question("q", frozenset("c"), file="a", junk=frozenset("a")), ["a", "b", "c"])
+        ['b', 'c']
+    """
+    among, junk = question.among, question.junk
+    if not among and not junk:
+        return ranking
+    return [one for one in ranking if one not in junk and (not among or one in among)]
 
 
 def composed_scores(protocol: Protocol, rankings: Sequence[Sequence[str]]) -> Values:
@@ -197,6 +208,13 @@ def _domains(cuts: Sequence[int], question: Question, ranking: Sequence[str]) ->
     return found | {f"recall@{k}": recall_at_k(ranking[:k], right, k) for k in cuts}
 
 
+def _edits(question: Question, ranking: Sequence[str]) -> Values:
+    right, near = question.relevant, question.near
+    found = {f"R@{k}": hit_at_k(ranking, right, k, junk=near) for k in (1, 5, 10)}
+    found["mAP"] = average_precision(ranking, right, junk=near)
+    return found | {"R@1 strict": hit_at_k(ranking[:1], right, 1)}
+
+
 def _any(question: Question, ranking: Sequence[str]) -> Values:
     found = _recalls((1, 5, 10), "R", question, ranking)
     return found | {"mAP": average_precision(ranking, question.relevant)}
@@ -213,4 +231,5 @@ _RULES: dict[str, Rule] = {
     "minidn": partial(_domains, (50, 100)),
     "nico": partial(_domains, (50, 100)),
     "ltll": partial(_domains, (5, 10)),
+    "edits": _edits,
 }
