@@ -15,9 +15,26 @@ pytestmark = pytest.mark.torch
 NEAR = 2e-5
 
 
-@pytest.fixture(params=["hf_clip", "hf_siglip"])
+@pytest.fixture(params=["hf:hf_clip", "hf:hf_siglip", "open_clip:local-dir:open_clip_folder"])
 def encoder(request, tiny):
-    return open_encoder(f"hf:{tiny(request.param)}")
+    family, _, maker = request.param.rpartition(":")
+    return open_encoder(f"{family}:{tiny(maker)}")
+
+
+def test_a_beginning_is_read_once_and_changes_nothing(encoder):
+    """Sentences that begin alike, unlike, and as before: each as its words are."""
+    slots = Slots(encoder)
+    dog, cat = slots.token_vectors(["dog", "cat"])
+    for texts in (
+        ["a photo of {}", "a photo of {} at night", "a photo of two {}"],
+        ["a photo of {}", "the {}"],
+        ["a photo of {} at night"],
+        ["{} at night", "{}"],
+    ):
+        found = slots.fill(texts, torch.stack([dog, cat, dog][: len(texts)]))
+        words = zip(texts, ("dog", "cat", "dog"), strict=False)
+        wanted = raw(encoder, [text.replace("{}", word) for text, word in words])
+        np.testing.assert_allclose(found, wanted, atol=NEAR)
 
 
 def raw(encoder, texts):

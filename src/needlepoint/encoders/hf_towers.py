@@ -11,6 +11,7 @@ from needlepoint.encoders.torch_tools import (
     causal_mask,
     class_row,
     end_place,
+    follow_attention,
     mask_for,
     one_row,
     sharpness_of,
@@ -260,6 +261,20 @@ class _Texts(_ClipLayers):
     def run(self, block: Any, tokens: Tensor) -> Tensor:
         mask = mask_for(self.mask, tokens)
         return block(tokens, None if mask is None else mask[None, None])
+
+    def memory(self, block: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        inner, attend = self._inner(block, tokens), block.self_attn
+        keys, values = (
+            split_heads(part(inner), self._heads) for part in (attend.k_proj, attend.v_proj)
+        )
+        return keys, values
+
+    def follow(self, block: Any, memory: tuple[Tensor, Tensor], tokens: Tensor) -> Tensor:
+        attend = block.self_attn
+        queries = split_heads(attend.q_proj(self._inner(block, tokens)), self._heads)
+        seen = follow_attention(memory, queries, *self.memory(block, tokens), self.mask)
+        tokens = tokens + attend.out_proj(seen)
+        return tokens + block.mlp(block.layer_norm2(tokens))
 
     def final(self, tokens: Tensor) -> Tensor:
         return self._reader.final_layer_norm(tokens)

@@ -40,7 +40,7 @@ class Inversion:
         words: R, pseudo-words (or pseudo-patches) for a vector.
         batch: vectors optimised side by side; changes no result.
         ema: share of the running mean that is kept at each step; 0 keeps the last step itself.
-        templates: sentences with ``{}``; of several, one is drawn for each vector and step.
+        templates: sentences with ``{}``; of several, one is drawn for each step.
         text_noise_std: deviation of normal noise added to each number of the unit vector of the
             sentence (iSEARLE); 0 for none.
         phrase_weight: of the loss on ``phrases`` (SEARLE), where there are any.
@@ -116,10 +116,13 @@ def invert_pictures(
     def loss_of(rows: slice, noise: Sequence[_Noise]) -> Callable[[Tensor], Tensor]:
         target = _on(encoder, vectors[rows])
         known = phrases[rows]
+        shared = np.random.default_rng(options.seed)  # the same in every batch
+        meant: dict[tuple[str, str], Tensor] = {}
 
         def loss(tokens: Tensor) -> Tensor:
             put = tokens if options.words > 1 else tokens[:, 0]  # one may stand in several places
-            read = slots.fill([one.of(templates) for one in noise], put)
+            template = templates[int(shared.integers(len(templates)))]
+            read = slots.fill([template] * len(noise), put)
             if options.text_noise_std:
                 spread = _on(encoder, np.stack([one.normal(read.shape[1]) for one in noise]))
                 read = torch.nn.functional.normalize(read, dim=-1) + options.text_noise_std * spread
@@ -128,9 +131,13 @@ def invert_pictures(
                 return missed
             drawn = [one.of(some) for one, some in zip(noise, known, strict=True)]
             said = slots.fill([_widened(text, options.words) for text, _ in drawn], put)
-            with torch.no_grad():
-                meant = slots.read([text.replace(PLACEHOLDER, word) for text, word in drawn])
-            strayed = 1 - torch.cosine_similarity(said, meant)
+            new = [pair for pair in dict.fromkeys(drawn) if pair not in meant]
+            if new:
+                with torch.no_grad():
+                    seen = slots.read([text.replace(PLACEHOLDER, word) for text, word in new])
+                meant.update(zip(new, seen, strict=True))
+            words = torch.stack([meant[pair] for pair in drawn])
+            strayed = 1 - torch.cosine_similarity(said, words)
             return (missed + options.phrase_weight * strayed) / (1 + options.phrase_weight)
 
         return loss

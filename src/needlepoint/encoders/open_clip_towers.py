@@ -11,6 +11,7 @@ from needlepoint.encoders.timm_towers import timm_tower
 from needlepoint.encoders.torch_tools import (
     class_row,
     end_place,
+    follow_attention,
     mask_for,
     resample_positions,
     sharpness_of,
@@ -131,6 +132,19 @@ class NativeTexts(_Blocks):
 
     def run(self, block: Any, tokens: Tensor) -> Tensor:
         return block(tokens, attn_mask=mask_for(self.mask, tokens))
+
+    def memory(self, block: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        inner, heads = block.ln_1(tokens), block.attn.num_heads
+        keys, values = (split_heads(self._part(block, inner, n), heads) for n in (1, 2))
+        return keys, values
+
+    def follow(self, block: Any, memory: tuple[Tensor, Tensor], tokens: Tensor) -> Tensor:
+        attend, inner = block.attn, block.ln_1(tokens)
+        parts = torch.nn.functional.linear(inner, attend.in_proj_weight, attend.in_proj_bias)
+        queries, keys, values = (split_heads(p, attend.num_heads) for p in parts.chunk(3, dim=-1))
+        seen = follow_attention(memory, queries, keys, values, self.mask)
+        tokens = tokens + block.ls_1(attend.out_proj(seen))
+        return tokens + block.ls_2(block.mlp(block.ln_2(tokens)))
 
     def where(self, ids: Tensor) -> Tensor:
         if self._how == "argmax":  # the end token is the highest id of CLIP's vocabulary

@@ -44,6 +44,7 @@ class Slots:
             )
         self._encoder = encoder
         self._known: dict[str, tuple[npt.NDArray[np.int64], tuple[int, ...]]] = {}
+        self._ahead: dict[bytes, list[tuple[Tensor, Tensor]]] = {}
         self.width = int(encoder.token_embeddings(encoder.token_ids(["a"])).shape[2])
         self.dim = encoder.card.dim
 
@@ -75,8 +76,12 @@ class Slots:
             raise self._misfit(texts, vectors)
         put = vectors[rows] if vectors.ndim == 2 else vectors[rows, which]
         words = words.index_put((torch.tensor(rows), torch.tensor(places)), put.to(words.dtype))
-        ids = self._encoder.tensor(np.stack([ids for ids, _ in found]))
-        return self._read(words, self._encoder.text.where(ids))
+        ids = np.stack([ids for ids, _ in found])
+        same = (ids[:, : min(places)] == ids[0, : min(places)]).all(axis=0)
+        shared = len(same) if same.all() else int(same.argmin())
+        return self._read(
+            words, self._encoder.text.where(self._encoder.tensor(ids)), ids[0, :shared]
+        )
 
     def append(self, texts: Sequence[str], vectors: Tensor) -> Tensor:
         """Vectors ``[N, D]`` of sentences with one more word before their end token.
@@ -124,15 +129,38 @@ class Slots:
             self._known[text] = slots_of(text, self._encoder.token_ids, context)
         return self._known[text]
 
-    def _read(self, words: Tensor, where: Tensor) -> Tensor:
+    def _read(
+        self, words: Tensor, where: Tensor, shared: npt.NDArray[np.int64] | None = None
+    ) -> Tensor:
+        """Vectors of token embeddings ``[N, L, C]`` that begin with the same ``shared`` ids."""
         tower = self._encoder.text
-        if tower.mask is not None:
-            # nothing looks ahead, so what follows the last end token changes no vector
-            words = words[:, : int(where.max()) + 1]
-        tokens = tower.start(words)
-        for block in tower.blocks:
-            tokens = tower.run(block, tokens)
-        return tower.joint(tower.final(pick(tokens, where))).float()
+        if tower.mask is None:
+            tokens = tower.start(words)
+            for block in tower.blocks:
+                tokens = tower.run(block, tokens)
+            return tower.joint(tower.final(pick(tokens, where))).float()
+        # nothing looks ahead: what follows the last end token changes no vector, and what all
+        # sentences begin with is read once
+        first = np.empty(0, np.int64) if shared is None else shared
+        tokens = tower.start(words[:, : int(where.max()) + 1])[:, len(first) :]
+        for block, memory in zip(tower.blocks, self._memories(first), strict=True):
+            tokens = tower.follow(block, memory, tokens)
+        return tower.joint(tower.final(pick(tokens, where - len(first)))).float()
+
+    def _memories(self, ids: npt.NDArray[np.int64]) -> list[tuple[Tensor, Tensor]]:
+        """Of each block, what it remembers of the first tokens; the weights are frozen."""
+        key = ids.tobytes()
+        if key not in self._ahead:
+            if len(self._ahead) > 1000:
+                self._ahead.clear()
+            tower, held = self._encoder.text, []
+            with torch.no_grad():
+                tokens = tower.start(self._words(ids[None]))
+                for block in tower.blocks:
+                    held.append(tower.memory(block, tokens))
+                    tokens = tower.run(block, tokens) if len(ids) else tokens
+            self._ahead[key] = held
+        return self._ahead[key]
 
     def _misfit(self, texts: Sequence[str], vectors: Tensor) -> UsageError:
         slots = texts[0].count(PLACEHOLDER) if texts else 0

@@ -69,6 +69,28 @@ def mask_for(mask: Any | None, tokens: Any) -> Any | None:
     return None if mask is None else mask[:length, :length]
 
 
+def follow_attention(
+    memory: tuple[Any, Any], queries: Any, keys: Any, values: Any, mask: Any
+) -> Any:
+    """Attention of tokens ``[N, H, l, d]`` behind p others.
+
+    Args:
+        memory: keys and values of those, ``[N or 1, H, p, d]``.
+        queries, keys, values: of the tokens themselves, not scaled.
+        mask: added to scores of all positions, ``[L, L]``.
+
+    Returns:
+        ``[N, l, H * d]``, heads side by side.
+    """
+    n, heads, length, width = queries.shape
+    known = memory[0].shape[2]
+    before = (part.expand(n, heads, known, width) for part in memory)
+    keys, values = (torch.cat(both, dim=2) for both in zip(before, (keys, values), strict=True))
+    rows = mask[known : known + length, : known + length].to(queries.dtype)
+    mixed = torch.nn.functional.scaled_dot_product_attention(queries, keys, values, attn_mask=rows)
+    return mixed.transpose(1, 2).reshape(n, length, heads * width)
+
+
 def pick(tokens: Any, where: Any) -> Any:
     """The token at position ``where`` ``[N]`` of each row of ``[N, L, C]``, as ``[N, C]``."""
     return tokens.gather(1, where[:, None, None].expand(-1, 1, tokens.shape[-1]))[:, 0]

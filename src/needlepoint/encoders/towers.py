@@ -120,6 +120,18 @@ class TextTower(Protocol):
         """One block under as much of ``mask`` as there are tokens."""
         ...
 
+    def memory(self, block: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values ``[N, H, p, d]`` of a block for its input at the first p positions."""
+        ...
+
+    def follow(self, block: Any, memory: tuple[Tensor, Tensor], tokens: Tensor) -> Tensor:
+        """One block for tokens ``[N, l, C]`` alone, behind p positions known by their memory.
+
+        The same as the last l rows of ``run`` where no token looks ahead (``mask``). The memory
+        may be that of one text ``[1, H, p, d]``, shared by all.
+        """
+        ...
+
     def query_key(
         self, block: Any, tokens: Tensor, context: Any = None, asking: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
