@@ -132,7 +132,12 @@ def test_cirr_test_has_questions_without_answers():
         assert [one.id for one in protocol.questions] == ["950", "951"]
         assert not any(one.relevant or one.target for one in protocol.questions)
         assert "targets are hidden: no figures, only submissions" in protocol.notes
-    assert opened("cirr", "train")[0].gallery[1].file == "train/7/train-1-0-img1.png"
+
+
+def test_cirr_gives_a_trainer_every_question_once():
+    train = only("cirr", "train")
+    assert train.name == "cirr/recall"
+    assert train.gallery[1].file == "train/7/train-1-0-img1.png"
 
 
 def test_cirr_refuses_a_reference_that_is_not_of_its_set(tmp_path):

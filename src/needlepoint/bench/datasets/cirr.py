@@ -27,6 +27,7 @@ def load(card: DatasetCard, folder: Path, split: str) -> list[Protocol]:
     of the split but the reference, ``cirr/subset`` the other five of its set. Recall counts
     ``target_hard``; other pictures that ``target_soft`` gives a positive weight are ``near``.
     ``test1`` tells no targets: its questions have no score, but submissions can be written.
+    ``train`` gives ``cirr/recall`` alone, so that a trainer meets every question once.
     """
     path = named_file(card, folder, f"captions/cap.rc2.{split}.json")
     listed = named_file(card, folder, f"image_splits/split.rc2.{split}.json")
@@ -53,6 +54,8 @@ def load(card: DatasetCard, folder: Path, split: str) -> list[Protocol]:
             *hidden,
         ),
     )
+    if split == "train":
+        return [everything]
     subset = replace(
         everything,
         name="cirr/subset",
