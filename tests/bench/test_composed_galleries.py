@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from needlepoint.bench.datasets import open_dataset
+from needlepoint.bench.datasets import find_dataset, open_dataset
 from needlepoint.errors import UsageError
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -143,3 +143,43 @@ def test_domains_refuse_lines_of_another_format(line, tmp_path):
     (tmp_path / "full_files.csv").write_text(f"ltll/b.jpg New Mill\n{line}\n")
     with pytest.raises(UsageError, match=r"line 2 of full_files\.csv"):
         open_dataset("ltll", tmp_path)
+
+
+FOLDERS = {
+    "fashioniq": "fashioniq",
+    "cirr": "cirr",
+    "circo": "circo",
+    "genecis": "genecis",
+    "patterncom": "patterncom",
+    "ltll": "domains/ltll",
+    "nico": "domains/nico",
+}
+STRANGE = (b'{"images": [3]}', b"[4]", b'[{"candidate": 3}, null]', b"[]", b"", b"\xff\xfe\x00")
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_any_file_of_another_format_is_told(name, tmp_path):
+    """Each file that a split cannot do without, one at a time, holds something else."""
+    folder = tmp_path / "data"
+    shutil.copytree(FIXTURES / FOLDERS[name], folder)
+    needed = 0
+    for split in find_dataset(name).splits[:2]:
+        for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+            content = path.read_bytes()
+            path.unlink()
+            if refused(name, folder, split):
+                needed += 1
+                for strange in STRANGE:
+                    path.write_bytes(strange)
+                    assert name in refused(name, folder, split)
+            path.write_bytes(content)
+    assert needed
+
+
+def refused(name, folder, split):
+    """Why a split cannot be read; nothing where it can."""
+    try:
+        open_dataset(name, folder, split)
+    except UsageError as error:
+        return str(error)
+    return ""

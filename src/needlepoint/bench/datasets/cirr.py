@@ -82,7 +82,8 @@ def _question(row: Any, files: dict[str, str], card: DatasetCard, place: str) ->
     if "target_hard" in row:
         target = field(row, "target_hard", str, card, place)
         soft = field(row, "target_soft", dict, card, place)
-        near = {name for name, weight in soft.items() if weight > 0} - {target}
+        weights = {name: field(soft, name, (int, float), card, place) for name in soft}
+        near = {name for name, weight in weights.items() if weight > 0} - {target}
     return Question(
         id=str(field(row, "pairid", int, card, place)),
         relevant=frozenset({target} - {""}),
