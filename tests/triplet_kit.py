@@ -63,6 +63,6 @@ def attribute_triplets(
         "question_keys": stable_keys([f"question {n}" for n in range(count)]),
         "name": "attributes",
         "fingerprint": "toy",
-        "address": "toy",
+        "encoder": "toy",
     }
     return Triplets(**(facts | changes))

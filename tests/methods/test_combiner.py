@@ -29,7 +29,7 @@ def weights(tmp_path_factory):
         if model.attributes is not None:
             torch.nn.init.normal_(model.attributes.heads)
         fingerprint = Reader().card.fingerprint()
-        save_combiner(model, folder, features={"address": "bags", "fingerprint": fingerprint})
+        save_combiner(model, folder, features={"encoder": "bags", "fingerprint": fingerprint})
         return folder
 
     return made
@@ -42,7 +42,7 @@ def test_the_probe_is_what_the_network_makes_of_both_halves(weights):
     view = sight(noise=0.1)
     (found,) = composer(f"combiner:weights={folder}").compose([change("green", 3)], view)
     model, told = load_combiner(folder)
-    assert told["features"]["address"] == "bags"
+    assert told["features"]["encoder"] == "bags"
     picture, words = view.wholes([3], 0), bag("green")[None]
     with torch.inference_mode():
         slow = model(torch.from_numpy(picture), torch.from_numpy(words))

@@ -107,7 +107,7 @@ def test_vectors_are_kept_between_runs_until_what_is_asked_changes(folder, tmp_p
     assert encoder.looked == 0
     assert (again.gallery == first.gallery).all()
     assert again.near[0].tolist() == first.near[0].tolist()
-    assert (again.kinds, again.name, again.address) == (first.kinds, first.name, first.address)
+    assert (again.kinds, again.name, again.encoder) == (first.kinds, first.name, first.encoder)
     read_triplets([protocol(folder)], encoder, cache=cache, joining="four ways")
     assert encoder.looked == 6
 

@@ -10,7 +10,7 @@ import click
 from needlepoint.cli import output
 from needlepoint.cli.door import Door, common
 from needlepoint.cli.train_phi import phi
-from needlepoint.cli.train_triplets import combiner, dqe_cir
+from needlepoint.cli.train_triplets import combiner, dqe_cir, towers
 from needlepoint.cli.training import command_line
 from needlepoint.errors import ModelUnavailable
 
@@ -231,3 +231,4 @@ def memory(
 train.add_command(phi)
 train.add_command(combiner)
 train.add_command(dqe_cir)
+train.add_command(towers)

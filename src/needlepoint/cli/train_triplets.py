@@ -1,4 +1,4 @@
-"""The commands train combiner and train dqe-cir: composers on the vectors of any encoder."""
+"""The commands train combiner, dqe-cir and towers: composers learnt from triplets."""
 
 from __future__ import annotations
 
@@ -149,6 +149,96 @@ def dqe_cir(door: Door, **given: Any) -> int:
     Exit codes: 0 done, 2 usage, 4 torch not installed, 130 interrupted.
     """
     return _train(door, "dqe_cir", given)
+
+
+@click.command("towers")
+@click.option("--data", multiple=True, required=True, metavar="DATA",
+              help="FOLDER of needle edits, or DATASET[:SPLIT][,option=value...]=FOLDER; may be "
+              "given several times.")  # fmt: skip
+@click.option("--model", "address", required=True, metavar="ADDR",
+              help="An open_clip: model to start from.")  # fmt: skip
+@click.option("--out", required=True, type=click.Path(), metavar="FOLDER", help="The model.")
+@click.option("--cache", type=click.Path(), metavar="FOLDER",
+              help="Where cells of a frozen stem lie between runs.")  # fmt: skip
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--stop-after", type=int, metavar="N", help="Leave after N steps; resume later.")
+@click.option("--steps", default=1000, show_default=True, metavar="N")
+@click.option("--batch", default=128, show_default=True, metavar="N", help="Questions of a step.")
+@click.option("--rate", default=2e-6, show_default=True, metavar="R", help="Learning rate.")
+@click.option("--fall", default="none", show_default=True, metavar="none|cosine",
+              help="Whether the rate falls to nothing.")  # fmt: skip
+@click.option("--warm-up", default=0, show_default=True, metavar="N",
+              help="Steps in which it rises.")  # fmt: skip
+@click.option("--decay", default=0.01, show_default=True, metavar="R", help="Of weights.")
+@click.option("--pad-ratio", default=1.25, show_default=True, metavar="R",
+              help="Longer pictures are padded with black to this shape; 0: none are.",
+              )  # fmt: skip
+@click.option("--joining", default="as asked", show_default=True, metavar="as asked|four ways",
+              help="Two captions: the wordings asked, or joined both ways and each alone.",
+              )  # fmt: skip
+@click.option("--temperature", default=0.01, show_default=True, metavar="R")
+@click.option("--held-out", default=0.1, show_default=True, metavar="R",
+              help="Share of the groups of questions kept for checking.")  # fmt: skip
+@click.option("--precision", default="fp32", show_default=True, metavar="fp32|bf16")
+@click.option("--threads", type=int, metavar="N", help="Threads of torch.")
+@click.option("--licence", default="unknown", show_default=True, help="Of the weights.")
+@click.option("--seed", default=0, show_default=True, metavar="N")
+@common
+def towers(
+    door: Door,
+    data: tuple[str, ...],
+    address: str,
+    out: str,
+    cache: str | None,
+    resume: bool,
+    stop_after: int | None,
+    threads: int | None,
+    licence: str,
+    **given: Any,
+) -> int:
+    """Tune both towers of a model for composed questions (CLIP4Cir's first stage).
+
+    Picture plus words is to be the target. The result opens as open_clip:local-dir:FOLDER, and
+    libraries are indexed with it; `needlepoint train combiner` goes on from there. Interrupting is
+    safe: --resume goes on.
+
+    \b
+    Examples:
+      needlepoint train towers --data edits-train --model ADDR --out tuned --steps 500
+      needlepoint train combiner --data edits-train --model open_clip:local-dir:tuned --out mine
+
+    \b
+    Exit codes: 0 done, 2 usage, 4 torch not installed, 130 interrupted.
+    """
+    try:
+        import torch
+
+        from needlepoint.encoders.address import parse
+        from needlepoint.train.composed_card import write_towers_card
+        from needlepoint.train.loop import Plan
+        from needlepoint.train.triplet_data import training_protocols
+        from needlepoint.train.tune_towers import TowersRecipe, tune_towers
+    except ImportError as error:
+        raise ModelUnavailable(
+            f"training needs {error.name}, which is not installed: pip install 'needlepoint[train]'"
+        ) from error
+    if threads:
+        torch.set_num_threads(threads)
+    taken = ("steps", "warm_up", "rate", "decay", "fall", "precision", "seed")
+    plan = Plan(betas=(0.9, 0.999), **{k: given.pop(k) for k in taken})
+    told = tune_towers(
+        parse(address),
+        training_protocols(data),
+        TowersRecipe(plan, **given),
+        Path(out),
+        cache=None if cache is None else Path(cache),
+        resume=resume,
+        stop_after=stop_after,
+        say=door.talk.note,
+    )
+    write_towers_card(Path(out), told, command=command_line(), licence=licence)
+    output.write_json(told)
+    return 0
 
 
 def _train(door: Door, method: str, given: dict[str, Any]) -> int:

@@ -8,7 +8,7 @@ import difflib
 import json
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ WEIGHT_FILES = (
     "pytorch_model.bin",
 )
 CONFIG_FILE = "open_clip_config.json"
+PAD_RATIO = "pad_ratio"
+"""A key of our own in a folder's config: see ``Preprocess.pad_ratio``."""
 #: what an open_clip tokenizer from the hub consists of
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
@@ -55,6 +57,7 @@ class Parts:
     quick_gelu: bool
     licence: str
     stem: str = ""
+    pad_ratio: float = 0.0
 
 
 def open_open_clip(address: Address, *, device: str = "cpu", threads: int | None = None) -> Encoder:
@@ -74,12 +77,12 @@ def open_open_clip(address: Address, *, device: str = "cpu", threads: int | None
             "supported; use a model with open_clip's own text tower or an hf: address"
         )
     tokenize = OpenClipTokenize(address, parts)
-    model = _load(address, parts, device, threads)
+    model = load_model(address, parts, device, threads)
     text = text_tower(model)
     if text is None:
         raise UsageError(f"model '{address}' has a text tower of an unsupported kind")
     tower = image_tower(model.visual)
-    preprocess = read_preprocess(model.visual)
+    preprocess = replace(read_preprocess(model.visual), pad_ratio=parts.pad_ratio)
     dim = int(parts.config["embed_dim"])
     card = EncoderCard(
         address=str(address),
@@ -113,6 +116,7 @@ def open_open_clip(address: Address, *, device: str = "cpu", threads: int | None
             "quick_gelu": parts.quick_gelu,
             "precision": address.precision or "float32",
             **({"stem": parts.stem} if parts.stem else {}),
+            **({"pad_ratio": parts.pad_ratio} if parts.pad_ratio else {}),
         },
     )
     if tower is None:
@@ -268,10 +272,16 @@ def _locate_folder(address: Address) -> Parts:
         bool(config.get("quick_gelu", False)),
         weights.licence_of(folder),
         str(told.get("stem", "")),
+        float(told.get(PAD_RATIO, 0)),
     )
 
 
-def _load(address: Address, parts: Parts, device: str, threads: int | None) -> Any:
+def load_model(address: Address, parts: Parts, device: str, threads: int | None) -> Any:
+    """open_clip's module with the weights of an address, in eval mode, frozen.
+
+    Raises:
+        ModelUnavailable: the files do not fit the architecture.
+    """
     import open_clip
 
     from needlepoint.encoders.stem import check_stem, filled_later, put_stem

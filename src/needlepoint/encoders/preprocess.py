@@ -76,7 +76,7 @@ class Preprocess:
         return self._normalise(np.asarray(image))[None]
 
     def _square(self, pixels: Pixels) -> Pixels:
-        image = self._padded(Image.fromarray(pixels))
+        image = target_pad(Image.fromarray(pixels), self.pad_ratio)
         width, height = image.size
         if self.rule == "squash":
             return np.asarray(self._resize(image, (self.width or self.size, self.size)))
@@ -90,14 +90,6 @@ class Preprocess:
             else:
                 image = self._resize(image, (int(short * width / height), short))
         return np.asarray(self._centre(image))
-
-    def _padded(self, image: Image.Image) -> Image.Image:
-        width, height = image.size
-        if not self.pad_ratio or max(width, height) < self.pad_ratio * min(width, height):
-            return image
-        least = max(width, height) / self.pad_ratio
-        across, down = (max(int((least - side) / 2), 0) for side in (width, height))
-        return image.crop((-across, -down, width + across, height + down))
 
     def _centre(self, image: Image.Image) -> Image.Image:
         left, top = (self._margin(side - self.size) for side in image.size)
@@ -116,3 +108,22 @@ class Preprocess:
         scaled = pixels.astype(np.float32) / np.float32(255)
         normal = (scaled - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
         return np.ascontiguousarray(normal.transpose(2, 0, 1))
+
+
+def target_pad(image: Image.Image, ratio: float) -> Image.Image:
+    """A picture with its short side padded with black to a shape of ``ratio`` (CLIP4Cir).
+
+    Args:
+        image: a picture; the long side is never padded.
+        ratio: long side over short side that is let in; 0 for any.
+
+    Example:
+        >>> target_pad(Image.new("RGB", (500, 100)), 1.25).size
+        (500, 400)
+    """
+    width, height = image.size
+    if not ratio or max(width, height) < ratio * min(width, height):
+        return image
+    least = max(width, height) / ratio
+    across, down = (max(int((least - side) / 2), 0) for side in (width, height))
+    return image.crop((-across, -down, width + across, height + down))

@@ -259,7 +259,7 @@ def train_composed(
         stop_after=stop_after,
         report=report,
     )
-    features = {"address": data.address, "fingerprint": data.fingerprint}
+    features = {"encoder": data.encoder, "fingerprint": data.fingerprint}
     save_combiner(model, out, features=features)
     figures = rank_answers(queries_of(model, data, held), held, data).figures() if len(held) else {}
     return model, {

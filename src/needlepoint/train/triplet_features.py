@@ -180,7 +180,7 @@ class Gathered(ABC):
             stable_keys([f"{self._protocols[n].name}/{q.id}" for n, q in questions]),
             name=", ".join(f"{one.name} ({one.split})" for one in self._protocols),
             fingerprint=self._card.fingerprint(),
-            address=self._card.address,
+            encoder=self._card.title,
         )
 
     def _row(self, folder: Path, item: Item) -> int:

@@ -57,7 +57,7 @@ class Triplets:
     question_keys: Keys
     name: str = "triplets"
     fingerprint: str = ""
-    address: str = ""
+    encoder: str = ""
 
     def __post_init__(self) -> None:
         count = len(self.targets)

@@ -41,11 +41,11 @@ class TrainedCombiner:
     Args:
         method: the method's name, for what is told of errors.
         model: the network.
-        encoder: what its features were made with: ``address`` and ``fingerprint``.
+        made: what its features were made with: ``encoder`` and ``fingerprint``.
     """
 
-    def __init__(self, method: str, model: CombinerNet, encoder: dict[str, str]) -> None:
-        self._method, self._model, self._encoder = method, model, encoder
+    def __init__(self, method: str, model: CombinerNet, made: dict[str, str]) -> None:
+        self._method, self._model, self._made = method, model, made
 
     def compose(self, changes: Sequence[Change], view: Sight) -> list[Composed]:
         """The reference alone where nothing is to change; else what the network makes of both.
@@ -55,10 +55,10 @@ class TrainedCombiner:
         """
         need_joint(view, self._method)
         card = view.encoder.card
-        if card.fingerprint() != self._encoder.get("fingerprint"):
+        if card.fingerprint() != self._made.get("fingerprint"):
             raise LibraryIncompatible(
                 f"this {self._method} was trained on vectors of "
-                f"{self._encoder.get('address') or 'another encoder'}; the library has those of "
+                f"{self._made.get('encoder') or 'another encoder'}; the library has those of "
                 f"{card.address}. Train one on its vectors (needlepoint train), or ask another "
                 "--model."
             )
