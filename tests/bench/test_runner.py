@@ -340,7 +340,8 @@ def test_the_suites_name_methods_that_exist_and_no_line_twice(words, tmp_path):
             elif suite.asks == "composed":
                 for trained in re.findall(r"\{weights\}/([\w.-]+)", line.method):
                     (tmp_path / trained).mkdir(exist_ok=True)
-                read_composed_line(line.method, tmp_path).composer(Helpers())
+                found = read_composed_line(line.method, tmp_path)
+                assert found.weights is not None or found.composer(Helpers())
             else:
                 read_spec(line.method, truth)
         for protocol in (words, pictured(words)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,19 +19,17 @@ from needlepoint.errors import UsageError
 FORM = 1
 """Changes when older files can no longer be read."""
 
-MEASURES = ("R@1", "R@5", "R@10", "mAP")
-BOTH, ALONE = "needs both", "alone"
-"""Whether a question needs its picture and its words, or one of them alone finds an answer."""
+_SEED = re.compile(r"-s\d+$")
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """What one composed question was answered.
 
-    ``ranks`` (from 1, ascending) are those of all answers, junk taken out, and ``found`` their
-    places in the gallery; ``top`` holds places and scores, best first; ``kinds`` tell what sort of
-    question it is by heading (``edit``, ``tier``); ``half`` names the half-truth that came first,
-    empty where none did.
+    ``ranks`` (from 1, ascending) are those of all answers, junk and what is as good taken out, and
+    ``found`` their places in the gallery; ``top`` holds places and scores, best first; ``kinds``
+    tell what sort of question it is by heading (``change``, ``tier``); ``half`` says what came
+    first where that is no answer but something known, such as a half-truth.
     """
 
     id: str
@@ -42,14 +41,6 @@ class Answered:
     kinds: Mapping[str, str] = field(default_factory=dict)
     half: str = ""
 
-    def value(self, measure: str) -> float:
-        """``R@k`` or ``mAP``; nan where nothing is known to answer."""
-        if not self.ranks:
-            return math.nan
-        if measure == "mAP":
-            return sum(i / rank for i, rank in enumerate(self.ranks, 1)) / len(self.ranks)
-        return float(self.ranks[0] <= int(measure.removeprefix("R@")))
-
 
 @dataclass(frozen=True, slots=True)
 class ComposedRun:
@@ -57,8 +48,8 @@ class ComposedRun:
 
     ``official`` holds the measures of the protocol, a value a question, None where undefined;
     ``cost`` passes of the encoder and milliseconds a question, and ``train_minutes`` where parts
-    were trained; ``gallery`` the file of each place; ``protocol`` its folder, licence, notes, and of
-    each question what it asks.
+    were trained; ``gallery`` the file of each place; ``protocol`` its folder, licence, notes and
+    what each question asks.
     """
 
     key: dict[str, Any]
@@ -79,16 +70,19 @@ class ComposedRun:
         """Protocol and split."""
         return f"{self.key['protocol']} {self.key['split']}".strip()
 
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The measures of the protocol."""
+        return tuple(self.official)
+
     def values(self, measure: str) -> list[float]:
         """One value a question, nan where it is not defined."""
-        if measure in self.official:
-            return [math.nan if one is None else one for one in self.official[measure]]
-        return [one.value(measure) for one in self.answers]
+        return [math.nan if one is None else one for one in self.official[measure]]
 
     def pool(self) -> tuple[str, ...]:
         """What runs share that differ in nothing but the seed of their training."""
-        told = ("encoder", "protocol", "split", "revision", "data", "limit", "pool", "fusion")
-        return tuple(str(self.key[name]) for name in told)
+        told = ("protocol", "split", "revision", "data", "limit", "pool", "fusion")
+        return seedless(self.key["encoder"]), *(str(self.key[name]) for name in told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +98,11 @@ class Pool:
         groups of questions; ``_seeds`` is the standard deviation between seeds.
         """
         first = self.runs[0]
-        told = self.head()
-        told |= self.spread(MEASURES + tuple(n for n in first.official if n not in MEASURES))
+        told = self.head() | self.spread(first.measures)
         for name, alone in (("both", False), ("alone", True)):
             chosen = [one.alone == alone for one in first.answers]
             told[f"questions_{name}"] = sum(chosen)
-            told |= self.spread(("R@1", "mAP"), chosen, f"_{name}")
+            told |= self.spread(first.measures[:1], chosen, f"_{name}")
         told |= self._halves()
         names = dict.fromkeys(name for run in self.runs for name in run.cost)
         for name in names:
@@ -125,13 +118,13 @@ class Pool:
             for kind in sorted({one.kinds.get(heading, "") for one in answers} - {""}):
                 chosen = [one.kinds.get(heading) == kind for one in answers]
                 told = self.head() | {"by": heading, "kind": kind, "questions": sum(chosen)}
-                yield told | self.spread(("R@1", "mAP"), chosen)
+                yield told | self.spread(self.runs[0].measures, chosen)
 
     def head(self) -> dict[str, Any]:
         """What is measured."""
         key = self.runs[0].key
         return {
-            "encoder": key["encoder"],
+            "encoder": seedless(key["encoder"]),
             "protocol": key["protocol"],
             "split": key["split"],
             "method": key["pool"],
@@ -177,13 +170,23 @@ class Pool:
         return {f"first_{sort}": round(told.count(sort) / len(told), 4) for sort in sorts}
 
 
+def seedless(encoder: str) -> str:
+    """The address of an encoder that was trained with one of several seeds, without it.
+
+    Example:
+        >>> seedless("hf:weights/sprc-s2")
+        'hf:weights/sprc'
+    """
+    return _SEED.sub("", encoder)
+
+
 def pooled(runs: Sequence[ComposedRun]) -> list[Pool]:
     """Runs that differ in the seed of their training alone, together; in the order given."""
     groups: dict[tuple[str, ...], list[ComposedRun]] = {}
     for run in runs:
         groups.setdefault(run.pool(), []).append(run)
     return [
-        Pool(tuple(sorted(some, key=lambda run: run.key["train_seed"] or 0)))
+        Pool(tuple(sorted(some, key=lambda run: (run.key["encoder"], run.key["train_seed"] or 0))))
         for some in groups.values()
     ]
 

@@ -27,6 +27,7 @@ from needlepoint.bench.composed import (
     read_composed_line,
     scores_of,
 )
+from needlepoint.bench.composed_data import facts_of
 from needlepoint.bench.composed_results import (
     Answered,
     ComposedRun,
@@ -136,6 +137,9 @@ class ComposedBench:
             raise UsageError(f"{self._plain.card.address} lacks {', '.join(sorted(lacking))}")
         protocol, fusion = work.protocol, line.fusion(self._plain.card)
         composer = line.composer(self._helpers)
+        cost = self._cost(
+            line, work, fusion
+        )  # first: what a method keeps of texts is not there yet
         view = work.view(self._encoder, line.spec.recipe, fusion)
         orders = self._orders(composer, work, view, line.text)
         solved = self._solved(work, view, line.spec.recipe, fusion)
@@ -148,7 +152,6 @@ class ComposedBench:
             name: [None if math.isnan(one) else one for one in column.tolist()]
             for name, column in values.items()
         }
-        cost = self._cost(line, work, fusion)
         gallery = tuple(item.file for item in protocol.gallery)
         return ComposedRun(key, self._machine, cost, answers, official, gallery, _facts(protocol))
 
@@ -181,7 +184,9 @@ class ComposedBench:
             for make in CONTROLS.values():
                 orders = self._orders(make(), work, view)
                 for question, (order, _) in zip(work.protocol.questions, orders, strict=True):
-                    if len(order) and work.ids[order[0]] in question.relevant:
+                    counted = (work.ids[i] for i in order.tolist())
+                    first = next((one for one in counted if one not in question.near), "")
+                    if first in question.relevant:
                         found.add(question.id)
             work.solved[where] = frozenset(found)
         return work.solved[where]
@@ -189,17 +194,20 @@ class ComposedBench:
     def _told(
         self, work: _Work, question: Question, order: Order, scores: list[float], alone: bool
     ) -> Answered:
+        near = [work.index[one] for one in question.near]
+        counted = order[~np.isin(order, near)]
         right = [work.index[one] for one in question.relevant]
-        hits = np.flatnonzero(np.isin(order, right))
-        kinds = {"edit": "+".join(sorted(question.aspects))} if question.aspects else {}
+        hits = np.flatnonzero(np.isin(counted, right))
+        known = work.facts.firsts.get(question.id, {})
         return Answered(
             question.id,
             question.group or question.id,
             tuple((hits + 1).tolist()),
-            tuple(order[hits].tolist()),
+            tuple(counted[hits].tolist()),
             tuple(zip(order[:TOP].tolist(), scores, strict=True)),
             alone,
-            kinds,
+            work.facts.kinds.get(question.id, {}),
+            known.get(work.ids[order[0]], "") if len(order) else "",
         )
 
     def _cost(self, line: ComposedLine, work: _Work, fusion: Fusion) -> dict[str, float]:
@@ -297,6 +305,7 @@ class _Work:
         self.digest = data_digest(protocol)
         self.ids = [item.id for item in protocol.gallery]
         self.index = {name: place for place, name in enumerate(self.ids)}
+        self.facts = facts_of(protocol)
         self.solved: dict[tuple[str, Fusion], frozenset[str]] = {}
         self._held: dict[tuple[str, object], int] = {
             (item.file, item.box): place for place, item in enumerate(protocol.gallery)
@@ -313,7 +322,8 @@ class _Work:
         if recipe not in self._described:
             self._described[recipe] = self._describe(self, recipe)
         described = self._described[recipe]
-        return ArrayView(encoder, described, self.album.files, self.album, fusion=fusion)
+        files, captions = self.album.files, self.facts.captions
+        return ArrayView(encoder, described, files, self.album, fusion=fusion, captions=captions)
 
 
 def _facts(protocol: Protocol) -> dict[str, Any]:

@@ -149,11 +149,17 @@ INTERACTIVE = Suite(
 )
 
 
-def _trained(method: str, seeds: int = 3) -> tuple[Line, ...]:
-    """A line for each seed of a method whose trained parts come with a checkout."""
-    name, _, options = method.partition(":")
-    more = f",{options}" if options else ""
-    return tuple(Line(f"{name}:weights={{weights}}/{name}-s{seed}{more}") for seed in range(seeds))
+def _trained(line: str, folder: str = "") -> tuple[Line, ...]:
+    """A line for each seed of a method whose trained parts come with a checkout.
+
+    ``{}`` in the line is the place of the option that names them; without it they come first.
+    """
+    head, colon, options = line.partition(":")
+    name = folder or head
+    spread = line if "{}" in line else f"{head}:{{}}{',' if colon else ''}{options}"
+    return tuple(
+        Line(spread.replace("{}", f"weights={{weights}}/{name}-s{seed}")) for seed in range(3)
+    )
 
 
 COMPOSED = Suite(
@@ -162,7 +168,22 @@ COMPOSED = Suite(
     (
         Line("reference-only"),
         Line("text-only"),
-        *(Line(f"weighted_sum:alpha={alpha}") for alpha in (0.3, 0.5, 0.7)),
+        *(Line(f"weighted_sum:alpha={alpha}") for alpha in (0.5, 0.3, 0.7)),
+        *(Line(f"weicom:lam={lam}") for lam in (0.5, 0.3, 0.7)),
+        Line("weimocir"),
+        Line("freedom"),
+        Line("oti"),
+        Line("ovi"),
+        Line("searle:oti=yes"),
+        *_trained("pic2word"),
+        *_trained("searle"),
+        *_trained("searle", "isearle"),
+        *_trained("lincir"),
+        *_trained("pdv:over=lincir:{},alpha_t=1.4", "lincir"),
+        *_trained("combiner"),
+        *_trained("dqe_cir"),
+        *_trained("sprc"),
+        *_trained("qure"),
     ),
     asks="composed",
 )

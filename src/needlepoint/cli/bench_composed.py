@@ -12,9 +12,12 @@ from needlepoint.cli.door import Door
 from needlepoint.errors import EXIT_HITS, EXIT_PARTIAL, UsageError
 
 if TYPE_CHECKING:
-    from needlepoint.bench.composed_results import ComposedRun
+    from needlepoint.bench.composed_results import ComposedRun, Pool
     from needlepoint.bench.results import Skipped
     from needlepoint.bench.suite import Suite
+
+_SHOWN = 4
+"""Measures of a protocol that are printed; the files hold all."""
 
 
 def run_composed(
@@ -79,56 +82,82 @@ def run_composed(
 
 
 def table(done: Sequence[ComposedRun | Skipped]) -> str:
-    """A line's measures for each protocol and encoder; seeds of one method are pooled."""
-    from needlepoint.bench.composed_results import ComposedRun, Pool, pooled
+    """A line's measures for each protocol and encoder, then those of whole datasets, then skips."""
+    from needlepoint.bench.composed_results import ComposedRun, pooled
 
     groups: dict[tuple[str, str], list[Pool]] = {}
-    for pool in pooled([one for one in done if isinstance(one, ComposedRun)]):
-        first = pool.runs[0]
-        groups.setdefault((first.name, first.key["encoder"]), []).append(pool)
+    pools = pooled([one for one in done if isinstance(one, ComposedRun)])
+    for pool in pools:
+        groups.setdefault((pool.runs[0].name, pool.head()["encoder"]), []).append(pool)
     text = []
-    head = (
-        "method",
-        "seeds",
-        "R@1",
-        "needs both",
-        "alone",
-        "R@10",
-        "mAP",
-        "texts",
-        "compose ms",
-        "score ms",
-    )
-    for (name, encoder), pools in groups.items():
-        rows = [head, *(_cells(pool.row()) for pool in pools)]
-        widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-        told = pools[0].row()
+    for (name, encoder), some in groups.items():
+        measures = some[0].runs[0].measures[:_SHOWN]
+        head = ("method", "seeds", *measures, "needs both", "alone", "texts", "ms", "ms/q")
+        told = some[0].row()
         count = f"{told['pictures']} pictures, {told['questions']} questions"
         count += f", {told['questions_both']} of which need both halves"
         text.append(f"{name} · {encoder} · {count}\n")
-        for first_cell, *rest in rows:
-            cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-            text.append("  ".join([first_cell.ljust(widths[0]), *cells]) + "\n")
-        text.append("\n")
-    text += [f"{_short(one)}\n" for one in done if not isinstance(one, ComposedRun)]
+        text.append(_aligned([head, *(_cells(pool.row(), measures) for pool in some)]))
+    text += _summaries(pools)
+    skipped: dict[tuple[str, str], list[str]] = {}
+    for one in done:
+        if not isinstance(one, ComposedRun):
+            how = "failed" if one.failed else "skipped"
+            where = f"{how}: {one.protocol} {one.split} · {one.encoder}"
+            skipped.setdefault((where, one.reason), []).append(one.method)
+    text += [
+        f"{where}: {', '.join(lines)}: {reason}\n" for (where, reason), lines in skipped.items()
+    ]
     return "".join(text)
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+def _summaries(pools: Sequence[Pool]) -> list[str]:
+    """The means that papers state over the protocols of a dataset, where all were asked."""
+    from needlepoint.bench.metrics import composed_summary
+
+    groups: dict[tuple[str, str, str, str], dict[str, dict[str, float]]] = {}
+    for pool in pools:
+        head, row = pool.head(), pool.row()
+        dataset = head["protocol"].partition("/")[0]
+        key = (dataset, head["split"], head["encoder"], head["method"])
+        scores = {name: row[name] for name in pool.runs[0].measures if row[name] is not None}
+        groups.setdefault(key, {})[head["protocol"]] = scores
+    text = []
+    for (dataset, split, encoder, method), scores in groups.items():
+        if len(scores) < 2 or not all(scores.values()):
+            continue
+        try:
+            means = composed_summary(scores)
+        except UsageError:
+            continue  # not all of them, or read under several options
+        told = ", ".join(f"{name} {100 * value:.1f}" for name, value in means.items())
+        text.append(f"{dataset} {split} · {encoder} · {method}: {told}\n")
+    return text
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    text = []
+    for first, *rest in rows:
+        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+        text.append("  ".join([first.ljust(widths[0]), *cells]) + "\n")
+    return "".join(text) + "\n"
+
+
+def _cells(row: dict[str, Any], measures: Sequence[str]) -> tuple[str, ...]:
     def share(name: str, spread: bool = False) -> str:
         if row.get(name) is None:
             return "-"
         low_high = f" [{100 * row[f'{name}_low']:.1f}, {100 * row[f'{name}_high']:.1f}]"
         return f"{100 * row[name]:.1f}{low_high if spread else ''}"
 
+    first = measures[0]
     return (
         row["method"],
         str(row["seeds"]),
-        share("R@1", spread=True),
-        share("R@1_both", spread=True),
-        share("R@1_alone"),
-        share("R@10"),
-        share("mAP"),
+        *(share(name, spread=name == first) for name in measures),
+        share(f"{first}_both", spread=True),
+        share(f"{first}_alone"),
         f"{row['text_passes']:.1f}",
         f"{row['compose_ms']:.1f}",
         f"{row['score_ms']:.2f}",
@@ -140,8 +169,8 @@ def _short(one: ComposedRun | Skipped) -> str:
     from needlepoint.bench.composed_results import ComposedRun, Pool
 
     if isinstance(one, ComposedRun):
-        row = Pool((one,)).row()
-        worth = "no answers" if row["R@1"] is None else f"R@1 {100 * row['R@1']:.1f}"
+        row, first = Pool((one,)).row(), one.measures[0]
+        worth = "no answers" if row[first] is None else f"{first} {100 * row[first]:.1f}"
         return f"{one.name}  {one.method}  {worth}"
     how = "failed" if one.failed else "skipped"
     return f"{how}: {one.protocol} {one.split}  {one.method}: {one.reason}"

@@ -19,7 +19,7 @@ def _rows() -> dict[str, dict[str, Any]]:
 def measured(name: str) -> dict[str, Any] | None:
     """The figure of a method: suite, data, encoder, line, measure, value and its 95 % interval.
 
-    Of several lines of a method it is that of the line which the suite says is the method's own.
+    Of several lines of a method it is that of the first in the suite.
 
     Args:
         name: of a method.
