@@ -270,3 +270,22 @@ def test_near_duplicates_fold_where_asked(ask: Ask, tmp_path: Path, served_pictu
     assert [hit["name"] for hit in folded["hits"]] == ["a.jpg", "c.jpg"]
     assert [hit["folded"] for hit in folded["hits"]] == [[plain["hits"][1]["id"]], []]
     assert folded["total"] == 3
+
+
+def test_a_change_is_answered_and_told(client: TestClient) -> None:
+    asked = client.get("/v1/search", params={"q": "@1 -> in red", "limit": 3}).json()
+    assert asked["told"] == [["picture", "weight 0.5"], ["words", "weight 0.5"]]
+    assert 1 not in [hit["id"] for hit in asked["hits"]]
+    assert [one["part"] for one in asked["hits"][0]["why"]] == ["the picture", "the words"]
+    page = {"q": "@1 -> in red", "limit": 3, "cursor": asked["next"]}
+    ids = [
+        hit["id"] for hit in (*asked["hits"], *client.get("/v1/search", params=page).json()["hits"])
+    ]
+    assert len(set(ids)) == 6
+
+
+def test_a_method_that_names_a_file_is_refused_wherever_it_is(client: TestClient) -> None:
+    refused = client.get("/v1/search", params={"q": "@1 -> x", "method": "searle:weights=/etc"})
+    assert (refused.status_code, "not for guests" in refused.json()["detail"]) == (400, True)
+    talk = client.post("/v1/conversations", json={"method": "fashion_ntm:weights=/etc"})
+    assert (talk.status_code, "not for guests" in talk.json()["detail"]) == (400, True)

@@ -70,7 +70,7 @@ class Changer:
 
         Plain questions share one look at the vectors; composed ones are answered one by one.
         """
-        plain = [not _is_composed(query, options) for query, options in asked]
+        plain = [not is_composed(query, options.method) for query, options in asked]
         together = iter(
             self._asker.ask_many([one for one, alone in zip(asked, plain, strict=True) if alone])
         )
@@ -95,6 +95,14 @@ def composes(query: Query, method: str | None) -> bool:
             f"`method` is {method}, which answers no change in words. Those that do: {able}."
         )
     return bool(query.change)
+
+
+def is_composed(query: Query, method: str | None) -> bool:
+    """As :func:`composes`; true as well for a question that will be refused."""
+    try:
+        return composes(query, method)
+    except UsageError:
+        return True
 
 
 def _composed(query: Query, options: Options, view: LibraryView) -> Composed:
@@ -128,13 +136,6 @@ def _composed(query: Query, options: Options, view: LibraryView) -> Composed:
         (plain,) = view.standard(view.probes(Query((replace(part, weight=1.0),))))
         probes.append(replace(plain, weight=part.weight))
     return Composed(tuple(probes), (*names, *map(str, others)), composed.told)
-
-
-def _is_composed(query: Query, options: Options) -> bool:
-    try:
-        return composes(query, options.method)
-    except UsageError:
-        return True  # its turn will tell
 
 
 def _tried(ask: Callable[[Query, Options], Results], *one: Any) -> Results | Exception:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from needlepoint.errors import UsageError
 from needlepoint.intake.decode import DEFAULT_LIMITS, Limits, decode
 from needlepoint.library.browse import Shelf
+from needlepoint.methods.options import FILE_OPTIONS
 from needlepoint.picture import Picture
 from needlepoint.query import Part, Query
 from needlepoint.regions.question import QUESTION_SIDE
@@ -41,6 +43,20 @@ def admit(query: Query, store: Catalogue, shelf: Shelf, pictures: Pictures) -> Q
         PictureError: one that cannot be read.
     """
     return replace(query, parts=tuple(_admit(p, store, shelf, pictures) for p in query.parts))
+
+
+def admit_method(method: str | None) -> None:
+    """Refuse a method whose options name files, inside of other options as well.
+
+    Raises:
+        UsageError: it does; only whoever runs this machine may choose what is read from it.
+    """
+    named = re.findall(r"[\w-]+(?=\s*=)|annotations(?=\s*:)", method or "")
+    if found := [name for name in named if name in {*FILE_OPTIONS, "annotations"}]:
+        raise UsageError(
+            f"`method` has {found[0]}, which names a file of this machine and is not for guests. "
+            "Leave it out."
+        )
 
 
 def _admit(part: Part, store: Catalogue, shelf: Shelf, pictures: Pictures) -> Part:

@@ -8,6 +8,10 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args, get_orig
 
 from needlepoint.errors import UsageError, nearest
 
+FILE_OPTIONS = frozenset({"captions", "corpus", "file", "layers", "phrases", "weights", "words"})
+"""Options of any method that name files of the machine; beside these only ``annotations:FILE``
+does, where things are looked for."""
+
 
 class _Dataclass(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Any]]

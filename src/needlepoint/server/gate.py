@@ -16,6 +16,7 @@ from starlette.requests import Request
 
 from needlepoint.library import Library
 from needlepoint.library.asking import Options
+from needlepoint.library.changing import is_composed
 from needlepoint.query import Query
 from needlepoint.results import Results
 from needlepoint.server.meters import Meters
@@ -33,11 +34,15 @@ class ClientGone(Exception):
 
 @dataclass(slots=True)
 class _Waiting:
-    """A question in line, or another use of the encoders (``work``)."""
+    """A question in line, or another use of the encoders (``work``).
+
+    What is ``alone`` is no part of a batch: a composed question may take seconds.
+    """
 
     query: Query | None
     options: Options
     work: Callable[[], Any] | None = None
+    alone: bool = False
     answer: Future[Any] = field(default_factory=Future)
     since: float = field(default_factory=time.monotonic)
 
@@ -79,17 +84,18 @@ class Gate:
             ClientGone: nobody waits for the answer any more.
             NeedlepointError: as ``Library.search``.
         """
-        answer: Results = await self._wait(request, _Waiting(query, options))
+        alone = is_composed(query, options.method)
+        answer: Results = await self._wait(request, _Waiting(query, options, alone=alone))
         return answer
 
     async def run(self, request: Request, work: Callable[[], T]) -> T:
         """The result of another use of the encoders, which waits in the same line."""
-        answer: T = await self._wait(request, _Waiting(None, Options(), work))
+        answer: T = await self._wait(request, _Waiting(None, Options(), work, alone=True))
         return answer
 
     def later(self, work: Callable[[], Any]) -> Future[Any]:
         """Have something done in turn that no request waits for, such as warming up."""
-        one = _Waiting(None, Options(), work)
+        one = _Waiting(None, Options(), work, alone=True)
         with self._lock:
             self._join(one)
         return one.answer
@@ -164,7 +170,7 @@ class Gate:
         batch: list[_Waiting] = []
         with self._lock:
             while self._line and len(batch) < TOGETHER:
-                if batch and (self._line[0].work is not None or batch[0].work is not None):
+                if batch and (self._line[0].alone or batch[0].alone):
                     break
                 one = self._line.popleft()
                 if one.answer.set_running_or_notify_cancel():

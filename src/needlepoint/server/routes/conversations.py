@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from needlepoint.library.conversation import Reply
+from needlepoint.library.guests import admit_method
 from needlepoint.methods.dialogue import Mark
 from needlepoint.query import Part, Query
 from needlepoint.server.answers import Answer, answer
@@ -102,6 +103,7 @@ _SAID: dict[int | str, dict[str, Any]] = {
 @router.post("", status_code=201, response_model=ConversationOut, responses=_SAID)
 def begin(here: Here, told: ConversationIn) -> Json:
     """Begin a conversation."""
+    admit_method(told.method)
     talk = here.library.converse(
         method=told.method,
         helpers=here.serving.helpers,

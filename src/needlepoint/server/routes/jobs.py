@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from needlepoint.library.browse import shown
+from needlepoint.library.guests import admit_method
 from needlepoint.library.jobs import Job, Jobs, NoSuchJob, SourceRefused, TooManyJobs
 from needlepoint.server.problems import MEDIA, Problem
 from needlepoint.server.shared import Here
@@ -83,6 +84,7 @@ class List(BaseModel):
 def start(here: Here, wish: Wish, response: Response) -> Shown:
     """Index folders in the background; what is written is found at once."""
     _may_write(here.serving.read_only)
+    admit_method(wish.method)
     try:
         job = here.jobs.start(wish.sources, model=wish.model, method=wish.method)
     except SourceRefused as error:

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from needlepoint.errors import UsageError
 from needlepoint.library.asking import Options
+from needlepoint.library.guests import admit_method
 from needlepoint.library.ranking import Order, Ranking
 from needlepoint.query import Query as Question
 from needlepoint.server.answers import Answer, answer
@@ -71,8 +72,12 @@ async def search(
     if cursor is not None:
         held, start = here.rankings.find(cursor, asked)
     else:
+        admit_method(method)
         query = await here.admit(Question.parse(q, files=False))
-        options = Options(where=where or None, model=model, method=method, places=places)
+        helpers = here.serving.helpers
+        options = Options(
+            where=where or None, model=model, method=method, places=places, helpers=helpers
+        )
         folding = here.library.shelf.fold if fold else None
         ranking = Ranking(order, _read_min_score(min_score), folding)
         held = Held(asked, query, options, ranking)
