@@ -15,18 +15,8 @@ from needlepoint.library.guests import admit_method
 from needlepoint.methods.options import FILE_OPTIONS
 
 WORDS = {
-    "size",
-    "sizes",
-    "regions",
-    "template",
-    "prompt",
-    "tap",
-    "tau",
-    "objects",
-    "tokens",
-    "domain",
-    "over",
-    "mode",
+    *("size", "sizes", "steps", "regions", "template", "prompt", "tap", "tau", "objects", "tokens"),
+    *("domain", "over", "mode"),
 }
 """Options that are text and never the name of a file."""
 
@@ -40,6 +30,7 @@ WORDS = {
         "weimocir:captions=a.json",
         "truth-crops:file=x",
         "mao:objects=annotations:/x",
+        "detector-crops:objects=owlv2:/x+sam:/y",
         "calibclip:corpus=/etc/passwd",
     ],
 )

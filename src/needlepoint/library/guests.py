@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from needlepoint.errors import UsageError
 from needlepoint.intake.decode import DEFAULT_LIMITS, Limits, decode
 from needlepoint.library.browse import Shelf
-from needlepoint.methods.options import FILE_OPTIONS
+from needlepoint.methods.options import FILE_OPTIONS, FILE_SOURCES
 from needlepoint.picture import Picture
 from needlepoint.query import Part, Query
 from needlepoint.regions.question import QUESTION_SIDE
@@ -51,8 +51,8 @@ def admit_method(method: str | None) -> None:
     Raises:
         UsageError: it does; only whoever runs this machine may choose what is read from it.
     """
-    named = re.findall(r"[\w-]+(?=\s*=)|annotations(?=\s*:)", method or "")
-    if found := [name for name in named if name in {*FILE_OPTIONS, "annotations"}]:
+    named = re.findall(r"[\w-]+(?=\s*=)|\b\w+(?=\s*:)", method or "")
+    if found := [name for name in named if name in {*FILE_OPTIONS, *FILE_SOURCES}]:
         raise UsageError(
             f"`method` has {found[0]}, which names a file of this machine and is not for guests. "
             "Leave it out."

@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args, get_orig
 from needlepoint.errors import UsageError, nearest
 
 FILE_OPTIONS = frozenset({"captions", "corpus", "file", "layers", "phrases", "weights", "words"})
-"""Options of any method that name files of the machine; beside these only ``annotations:FILE``
-does, where things are looked for."""
+"""Options of any method that name files of the machine; no other option does, but for these:"""
+FILE_SOURCES = frozenset({"annotations", "owlv2", "sam"})
+"""What stands before a file or folder where an option says how things are looked for."""
 
 
 class _Dataclass(Protocol):
