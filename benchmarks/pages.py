@@ -16,6 +16,7 @@ from pathlib import Path
 
 import click
 
+import composed_tables as composed
 import fine_grained_tables as fine
 from common import RESULTS
 
@@ -317,6 +318,31 @@ TABLES: dict[str, tuple[str, Callable[[list[Row]], str]]] = (
         for split in ("dev", "test")
     }
 )
+TABLES |= {
+    f"composed {name} {encoder}": (
+        source,
+        lambda rows, make=make, encoder=encoder: ready(make(rows, encoder, "test")),
+    )
+    for encoder in ("compact", "builtin")
+    for name, source, make in (
+        ("routes", "composed", composed.routes),
+        ("costs", "composed", composed.costs),
+        ("halves", "composed", composed.halves),
+        ("pairs", "composed-pairs", composed.pairs),
+    )
+}
+TABLES |= {
+    f"composed {heading} compact": (
+        "composed-kinds",
+        lambda rows, heading=heading: ready(composed.kinds(rows, heading, "compact", "test")),
+    )
+    for heading in ("change", "tier")
+}
+TABLES["composed conclusions"] = (
+    "composed-pairs",
+    lambda rows: composed.conclusions(rows, "compact", "test"),
+)
+TABLES["composed latency"] = ("composed-latency", lambda rows: ready(composed.latency(rows)))
 TABLES["fine few"] = ("fine-grained", lambda rows: ready(fine.few(rows, "compact")))
 
 

@@ -153,7 +153,7 @@ class ComposedBench:
             for name, column in values.items()
         }
         gallery = tuple(item.file for item in protocol.gallery)
-        return ComposedRun(key, self._machine, cost, answers, official, gallery, _facts(protocol))
+        return ComposedRun(key, self._machine, cost, answers, official, gallery, _facts(work))
 
     def _orders(
         self, composer: Composer, work: _Work, view: ArrayView, name: str = ""
@@ -326,14 +326,20 @@ class _Work:
         return ArrayView(encoder, described, files, self.album, fusion=fusion, captions=captions)
 
 
-def _facts(protocol: Protocol) -> dict[str, Any]:
-    """What is needed to show a question."""
+def _facts(work: _Work) -> dict[str, Any]:
+    """What is needed to show a question; ``near`` are places in the gallery."""
+    protocol = work.protocol
     return {
         "folder": protocol.folder,
         "licence": protocol.licence,
         "notes": list(protocol.notes),
         "questions": [
-            {"file": one.file, "box": one.box, "changes": list(one.changes)}
+            {
+                "file": one.file,
+                "box": one.box,
+                "changes": list(one.changes),
+                "near": sorted(work.index[name] for name in one.near),
+            }
             for one in protocol.questions
         ],
     }
