@@ -7,7 +7,7 @@ Of the first line of each method in the suite, on test data. The success is the 
 once whose answer the picture alone and the words alone both rank lowest; the failure is the one
 whose answer the route itself ranks lowest. Both need picture and words. What is drawn is thus the
 best and the worst moment, not the average. Right answers are framed in green, those as good that
-nobody labelled in amber; where none is among the first five, the best placed one stands behind them.
+nobody labelled in amber; where none is among the first five, the best placed stands behind them.
 """
 
 from __future__ import annotations
