@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 Row = dict[str, str]
 SEED = re.compile(r"(?<=[\w.])-s\d+(?![\w.-])")
@@ -192,6 +193,17 @@ def _verdict(row: Row) -> str:
 
 def _list(lines: Sequence[str]) -> str:
     return ", ".join(f"`{label(line)}`" for line in lines)
+
+
+def pictures(rows: Sequence[Row], folder: Path) -> str:
+    """The pictures that were drawn of routes, in the order of the table; each route once."""
+    names = (re.split(r"[: ]", row["method"])[0] for row in rows)
+    drawn = [name for name in dict.fromkeys(names) if (folder / f"{name}.jpg").is_file()]
+    return "\n\n".join(
+        f"`{name}`\n\n![{name}: a question it answers and one it does not]"
+        f"(../pictures/{folder.name}/{name}.jpg)"
+        for name in drawn
+    )
 
 
 def latency(rows: Sequence[Row]) -> list[list[str]]:

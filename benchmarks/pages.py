@@ -342,6 +342,10 @@ TABLES["composed conclusions"] = (
     "composed-pairs",
     lambda rows: composed.conclusions(rows, "compact", "test"),
 )
+TABLES["composed pictures"] = (
+    "composed",
+    lambda rows: composed.pictures(rows, PAGES.parent / "pictures" / "composed"),
+)
 TABLES["composed latency"] = ("composed-latency", lambda rows: ready(composed.latency(rows)))
 TABLES["fine few"] = ("fine-grained", lambda rows: ready(fine.few(rows, "compact")))
 
