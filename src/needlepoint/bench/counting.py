@@ -78,7 +78,12 @@ def counted(encoder: Encoder) -> tuple[Encoder, Passes]:
             passes.work += len(pixels) * pixels.shape[-2] * pixels.shape[-1] / own
             return tower.embed(pixels)
 
-        vars(copy)["tower"] = with_methods(tower, (embed,))
+        def place(self: Any, patches: Any, grid: Any) -> Any:
+            passes.pictures += len(patches)
+            passes.work += len(patches)
+            return tower.place(patches, grid)
+
+        vars(copy)["tower"] = with_methods(tower, (embed, place))
     return copy, passes
 
 
