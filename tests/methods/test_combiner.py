@@ -10,7 +10,7 @@ import pytest
 from needlepoint.errors import LibraryIncompatible, ModelUnavailable, UsageError
 from needlepoint.methods.card import find_method
 from needlepoint.methods.dialogue import Helpers
-from sight_kit import APART, DIM, Reader, answer, bag, change, composer, renamed, sight, unit
+from sight_kit import APART, DIM, Reader, bag, change, composer, renamed, sight, unit
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -123,17 +123,3 @@ def test_weights_must_be_named_and_be_there(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "needlepoint.encoders.combiner", None)
     with pytest.raises(ModelUnavailable, match="is not installed"):
         make(f"weights={tmp_path}", Helpers())
-
-
-def test_dqe_cir_tells_the_weights_of_its_attributes(weights):
-    folder = weights(attributes=("colour", "shape"))
-    view = sight(noise=0.1)
-    plain = answer(f"combiner:weights={folder}", change("green", 3), view)
-    found = answer(f"dqe_cir:weights={folder}", change("green", 3), view)
-    assert [label for label, _ in found.told] == ["picture", "words", "colour", "shape"]
-    assert (found.probes[0].vector == plain.probes[0].vector).all()
-
-
-def test_dqe_cir_without_weights_needs_a_q_former():
-    with pytest.raises(UsageError, match=r"dqe_cir:weights=FOLDER.*library of a Q-Former"):
-        answer("dqe_cir", change("green", 3), sight())

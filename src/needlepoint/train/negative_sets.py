@@ -34,13 +34,15 @@ class Refresh:
 
     ``fallback`` is the share of questions whose rule found nothing, ``empty`` that of questions
     without any negative, ``near`` the share of kept negatives that would have been right answers
-    though nobody labelled them, ``size`` the mean length of the sets.
+    though nobody labelled them, ``caught`` the share of such answers that are in their question's
+    set, ``size`` the mean length of the sets.
     """
 
     epoch: int
     fallback: float
     empty: float
     near: float
+    caught: float
     size: float
 
 
@@ -145,9 +147,10 @@ class NegativeSets:
             )
 
     def _told(self, epoch: int, pools: Pools) -> Refresh:
-        lengths, wrong = pools.members.lengths(), 0
+        lengths, wrong, planted = pools.members.lengths(), 0, 0
         for row, question in enumerate(self._learnt):
             near = self._data.near[int(question)]
+            planted += len(near)
             if len(near):
                 wrong += int(np.isin(pools.members[row], near).sum())
         return Refresh(
@@ -155,5 +158,6 @@ class NegativeSets:
             float(pools.fallback.mean()),
             float((lengths == 0).mean()),
             wrong / max(1, int(lengths.sum())),
+            wrong / max(1, planted),
             float(lengths.mean()),
         )
