@@ -9,6 +9,8 @@ from pathlib import Path
 
 from needlepoint.bench.datasets import open_dataset
 from needlepoint.bench.needle import build_crowd
+from needlepoint.bench.needle.edit_protocols import edit_protocol
+from needlepoint.bench.needle.edit_truth import EDITS_FILE
 from needlepoint.bench.needle.protocols import protocols_of
 from needlepoint.bench.protocol import Protocol
 from needlepoint.errors import ModelUnavailable, UsageError
@@ -78,7 +80,10 @@ def _read(text: str) -> list[Protocol]:
     if told and not Path(text).exists():
         pairs = (pair.split("=") for pair in told["options"].split(",") if pair)
         return open_dataset(told["name"], told["folder"], told["split"], dict(pairs))
-    sets = _sets(text, Path(text).expanduser())
+    folder = Path(text).expanduser()
+    if (folder / EDITS_FILE).is_file():
+        return [edit_protocol(folder)]
+    sets = _sets(text, folder)
     return [protocol for one in sets for protocol in protocols_of(one)]
 
 

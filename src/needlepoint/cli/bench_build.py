@@ -1,4 +1,4 @@
-"""The verbs that make benchmark data: bench build needle, fit, edges."""
+"""The verbs that make benchmark data: bench build needle, edits, fit, edges."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def build() -> None:
     sweethome3d-furniture, openclipart-png, fonts-noto-color-emoji, mate-backgrounds,
     plasma-workspace-wallpapers, lomiri-wallpapers-16.04 and lomiri-wallpapers-20.04: installed, or
     unpacked with dpkg -x below a folder given by --root. What is made of them carries their
-    licences, which truth.json names.
+    licences, which truth.json names. Needle edits need none of them: the repository holds a pack.
     """
 
 
@@ -117,6 +117,60 @@ def needle(
         f"{sum(len(picture.objects) for picture in truth.pictures)} things "
         f"({len(truth.objects)} different), {len(truth.queries)} questions by picture with "
         f"{truth.mean_positives:.2f} positives each, {len(truth.questions)} by words",
+    )
+    return EXIT_HITS
+
+
+@build.command("edits")
+@_FOLDER
+@click.option(
+    "--split", type=click.Choice(("train", "dev", "test")), default="dev", show_default=True
+)
+@click.option("--seed", type=int, default=20261121, show_default=True)
+@click.option("--families", type=int, help="Families of scenes, ten questions each.")
+@click.option("--workers", type=int, default=1, show_default=True, help="Processes; same bytes.")
+@click.option(
+    "--root",
+    "roots",
+    multiple=True,
+    help="Folder that holds usr/share with the packages' files; none takes the repository's pack.",
+)
+@common
+def edits(
+    door: Door,
+    folder: Path,
+    split: str,
+    seed: int,
+    families: int | None,
+    workers: int,
+    roots: tuple[str, ...],
+) -> int:
+    """References, changes in words and their answers, and edits.json; captions for train.
+
+    \b
+    Examples:
+      needlepoint bench build edits OUT/edits-train --split train --workers 2
+      needlepoint bench build edits OUT/edits-dev --families 4
+    """
+    from needlepoint.bench.needle.edits import build_edits
+
+    start = time.perf_counter()
+    truth = build_edits(
+        folder,
+        split=split,
+        seed=seed,
+        families=families,
+        roots=roots,
+        workers=workers,
+        progress=_progress(door),
+    )
+    number = len(truth.questions)
+    _told(
+        folder,
+        start,
+        f"{len(truth.pictures)} pictures, {number} questions with "
+        f"{sum(len(row.relevant) for row in truth.questions) / number:.2f} answers each and "
+        f"{sum(len(row.near) for row in truth.questions) / number:.2f} that nobody labelled",
     )
     return EXIT_HITS
 

@@ -13,7 +13,7 @@ from needlepoint.bench.needle.families import head_noun
 CROWD_SPLITS = ("train", "dev", "test")
 HELD_OUT = 0.15
 _SINGLE = {"train": 0.6, "dev": 0.2, "test": 0.2}
-_PLURAL = frozenset({"grapes", "scissors"})
+PLURAL = frozenset({"grapes", "scissors"})
 
 
 @cache
@@ -73,7 +73,7 @@ def phrase(word: str, colour: str | None, adjective: str = "") -> str:
         ('an umbrella', 'an orange sofa', 'red scissors')
     """
     text = " ".join(part for part in (adjective, colour, word) if part)
-    if word in _PLURAL:
+    if word in PLURAL:
         return text
     return f"{'an' if text[0] in 'aeiou' else 'a'} {text}"
 
@@ -93,10 +93,10 @@ def deal_instances(words: Mapping[str, str]) -> dict[str, str]:
         instances[word].append(object_id)
     dealt = {}
     for word, ids in instances.items():
-        asked = ("dev", "test") if _unit(word) < 0.5 else ("test", "dev")
-        order = sorted(ids, key=lambda object_id: (_unit(object_id), object_id))
+        asked = ("dev", "test") if unit(word) < 0.5 else ("test", "dev")
+        order = sorted(ids, key=lambda object_id: (unit(object_id), object_id))
         if len(order) == 1:
-            dealt[order[0]] = _by_share(_unit(order[0]))
+            dealt[order[0]] = _by_share(unit(order[0]))
             continue
         cycle = ("train", *asked, "train", "train", "train")
         dealt |= {object_id: cycle[place % 6] for place, object_id in enumerate(order)}
@@ -110,7 +110,7 @@ def held_out(word: str, colour: str | None) -> bool:
         >>> held_out("sofa", None)
         False
     """
-    return colour is not None and _unit(f"{word}/{colour}") < HELD_OUT
+    return colour is not None and unit(f"{word}/{colour}") < HELD_OUT
 
 
 def _table() -> Sequence[str]:
@@ -118,7 +118,8 @@ def _table() -> Sequence[str]:
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
-def _unit(text: str) -> float:
+def unit(text: str) -> float:
+    """A number from 0 to 1 that depends on the text alone."""
     digest = hashlib.sha256(f"needlepoint/crowd/{text}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
