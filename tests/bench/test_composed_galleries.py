@@ -84,6 +84,7 @@ def test_patterncom_asks_with_every_other_value_of_the_class():
     assert color.gallery[0].file == "images/bridge/bridge001.jpg"
     tank = "images/oilgastank/oilgastank001.jpg"
     assert asked(color)[tank, "grey"] == {"oilgastank002.jpg"}
+    assert (tank, "white") not in asked(color)  # it is white already
     assert not any(one.junk for one in color.questions)
 
 
