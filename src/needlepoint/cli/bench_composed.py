@@ -118,7 +118,8 @@ def _summaries(pools: Sequence[Pool]) -> list[str]:
     groups: dict[tuple[str, str, str, str], dict[str, dict[str, float]]] = {}
     for pool in pools:
         head, row = pool.head(), pool.row()
-        dataset = head["protocol"].partition("/")[0]
+        task, bracket, options = head["protocol"].partition("[")
+        dataset = f"{task.partition('/')[0]}{bracket}{options}"
         key = (dataset, head["split"], head["encoder"], head["method"])
         scores = {name: row[name] for name in pool.runs[0].measures if row[name] is not None}
         groups.setdefault(key, {})[head["protocol"]] = scores
@@ -129,7 +130,7 @@ def _summaries(pools: Sequence[Pool]) -> list[str]:
         try:
             means = composed_summary(scores)
         except UsageError:
-            continue  # not all of them, or read under several options
+            continue  # not all of them
         told = ", ".join(f"{name} {100 * value:.1f}" for name, value in means.items())
         text.append(f"{dataset} {split} · {encoder} · {method}: {told}\n")
     return text
