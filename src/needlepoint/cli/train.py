@@ -10,6 +10,7 @@ import click
 from needlepoint.cli import output
 from needlepoint.cli.door import Door, common
 from needlepoint.cli.train_phi import phi
+from needlepoint.cli.train_qformer import blip2, qformer
 from needlepoint.cli.train_triplets import combiner, dqe_cir, towers
 from needlepoint.cli.training import command_line
 from needlepoint.errors import ModelUnavailable
@@ -232,3 +233,5 @@ train.add_command(phi)
 train.add_command(combiner)
 train.add_command(dqe_cir)
 train.add_command(towers)
+train.add_command(blip2)
+train.add_command(qformer)

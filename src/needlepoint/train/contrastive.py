@@ -69,7 +69,11 @@ def info_nce(images: Tensor, texts: Tensor, scale: Tensor, right: Tensor, wrong:
         scale: inverse temperature, a positive scalar; at most ``MAX_SCALE`` of it is used.
         right, wrong: bool ``[N, N]``, see ``relations``; every row and column has a right cell.
     """
-    logits = _logits(images, texts, scale)
+    return both_ways(_logits(images, texts, scale), right, wrong)
+
+
+def both_ways(logits: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
+    """``info_nce`` of similarities ``[N, N]`` that are scaled already."""
     return (_one_way(logits, right, wrong) + _one_way(logits.T, right.T, wrong.T)) / 2
 
 

@@ -144,7 +144,7 @@ def train_qformer(
         "data": {"name": data.triplets.name, "questions": len(learnt)},
         "start": {"address": encoder.card.address, "weights_hash": encoder.card.weights_hash},
         "parameters": sum(p.numel() for p in model.parameters()),
-        "temperature": round(float(model.temperature), 4),
+        "temperature": round(float(model.temperature.detach()), 4),
         "refreshes": [asdict(one) for one in lesson.sets.refreshes],
         "held_out": figures_of(model, data, held) if len(held) else {},
     }
