@@ -236,6 +236,9 @@ def test_passes_of_a_question_are_counted(tmp_path, protocol):
     )
     assert (known.cost["text_passes"], known.cost["image_passes"]) == (1, 1 / 3)
     assert (fresh.cost["text_passes"], fresh.cost["image_passes"]) == (1, 1)
+    for turn in range(2):  # what a line before it has read costs a line its own passes again
+        (captioned,) = bench(tmp_path / str(turn)).run([protocol], ["weimocir:alpha=0.5"])
+        assert captioned.cost["first_text_passes"] == 1
     counting, passes = counted(ColourEncoder())
     counting.text_features(["red", "blue"])
     assert passes.texts == 2

@@ -76,6 +76,12 @@ def list_vectors(words: Sequence[str], view: Sight) -> Floats:
     return vectors
 
 
+def forget() -> None:
+    """Drop what is held in memory, so that a measurement meets texts for the first time."""
+    with _guard:
+        _held.clear()
+
+
 def _folder() -> Path:
     from platformdirs import user_cache_path
 
