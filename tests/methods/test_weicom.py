@@ -38,6 +38,18 @@ def test_calibrated_scores_lie_between_0_and_1_around_a_half() -> None:
     assert abs(float(found.mean()) - 0.5) < 0.1
 
 
+def test_an_end_tells_apart_what_stands_far_above_the_rest() -> None:
+    """In float32 the distribution function is 1 for both."""
+    rng = np.random.default_rng(1)
+    rows = unit(rng.standard_normal((400, DIM)))
+    rows[7] = unit(rows[3] + 0.01 * rows[5])
+    view = sight(rows)
+    far = view.spread(answer("weicom:lam=0", change("red", 3), view).probes[0])
+    assert (rows[7] @ rows[3] - far[0]) / far[1] > 6
+    assert ranking("weicom:lam=0", change("red", 3), view)[:2] == [3, 7]
+    assert ranking("weicom:lam=0", change("red", 7), view)[:2] == [7, 3]
+
+
 @pytest.mark.parametrize("count", [1, 5])
 def test_a_gallery_that_scores_alike_gets_a_half(count: int) -> None:
     view = sight(unit(np.ones((count, DIM))))
@@ -52,9 +64,8 @@ def test_one_branch_without_spread_leaves_the_order_to_the_other() -> None:
     rows = rng.standard_normal((9, DIM))
     rows -= np.outer(rows @ words, words)
     view = sight(unit(rows))
-    assert ranking("weicom:lam=0.9", change("green", 2), view) == ranking(
-        "weicom:lam=0", change("green", 2), view
-    )
+    asked = change("green", 2)
+    assert ranking("weicom:lam=0.9", asked, view) == ranking("weicom:lam=0", asked, view)
 
 
 def test_without_a_change_the_picture_is_searched_for() -> None:

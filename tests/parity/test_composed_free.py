@@ -67,7 +67,7 @@ def slow_weicom(rows: np.ndarray, reference: int, text: str, lam: float) -> list
     return [(1 - lam) * a + lam * b for a, b in zip(*branches, strict=True)]
 
 
-@pytest.mark.parametrize("lam", [0.0, 0.3, 0.5, 1.0])
+@pytest.mark.parametrize("lam", [0.01, 0.3, 0.5, 0.9])
 def test_weicom(lam: float) -> None:
     rows = gallery(2)
     view = sight(rows)

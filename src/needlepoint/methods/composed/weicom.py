@@ -43,7 +43,8 @@ class WeiCom:
 
     ``c`` standardises a score by mean and deviation (N - 1) over the gallery and takes the share of
     a normal distribution below it. Scores are added, not vectors: pictures and words may live in
-    spaces of their own.
+    spaces of their own. One half alone (``lam`` 0 or 1) keeps its cosines: ``c`` would leave their
+    order but for the best of them, which in float32 all get 1.
     """
 
     def __init__(self, options: Options) -> None:
@@ -68,7 +69,7 @@ class WeiCom:
             if share
         ]
         told = [(name, f"weight {probe.weight:g}") for probe, name in branches]
-        if self._options.fusion == "calibrated":
+        if self._options.fusion == "calibrated" and len(branches) > 1:
             spreads = [view.spread(probe) for probe, _ in branches]
             branches = [
                 (calibrated(probe, *spread), name)
@@ -155,6 +156,7 @@ CARD = register(
                 "them, spread evenly (ours); the benchmark takes them all.",
                 "Where regions are kept, a picture's cosine is that of its best region (ours); the "
                 "paper has whole pictures only.",
+                "With lam 0 or 1 scores stay cosines, whose order is the same (ours).",
                 "A product of two cosines below zero is above zero; as a baseline it is left so.",
             ),
         ),
