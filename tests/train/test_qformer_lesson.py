@@ -116,7 +116,7 @@ def test_without_weights_and_further_losses_dqe_cir_is_its_base(lesson):
     assert base.item() == pytest.approx(ours.item(), rel=1e-6)
     assert base_moves.keys() <= moves.keys()
     for name, grad in base_moves.items():
-        assert torch.allclose(grad, moves[name], atol=1e-6), name
+        assert torch.allclose(grad, moves[name], atol=1e-5, rtol=1e-3), name
 
 
 def test_weights_are_shares_and_untrained_heads_change_nothing(lesson, data):

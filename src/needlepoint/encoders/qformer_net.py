@@ -51,6 +51,7 @@ class QFormer(nn.Module):  # type: ignore[misc]
 
     def read(self, ids: Tensor) -> Tensor:
         """Texts int64 ``[N, L]`` to vectors ``[N, E]``, not normalised: their first token."""
+        ids = self._cut(ids)
         embedded = self.embeddings(input_ids=ids)
         return self.text_projection(self._pass(embedded, self._filled(ids), None)[:, 0])
 
@@ -59,12 +60,13 @@ class QFormer(nn.Module):  # type: ignore[misc]
 
         SPRC's sentence-level prompt.
         """
-        queries = self.query_tokens.expand(len(seen), -1, -1)
+        ids, queries = self._cut(ids), self.query_tokens.expand(len(seen), -1, -1)
         embedded = self.embeddings(input_ids=ids, query_embeds=queries)
         return self._pass(embedded, self._filled(ids, self.queries), seen)[:, : self.queries]
 
     def prompt(self, prompts: Tensor, ids: Tensor) -> Tensor:
-        """Texts behind prompts ``[N, K, H]``, no picture: all outputs ``[N, K + L, H]``."""
+        """Texts behind prompts ``[N, K, H]``, no picture: ``[N, K + l, H]``, l up to L."""
+        ids = self._cut(ids)
         embedded = self.embeddings(input_ids=ids, query_embeds=prompts)
         return self._pass(embedded, self._filled(ids, prompts.shape[1]), None)
 
@@ -84,6 +86,10 @@ class QFormer(nn.Module):  # type: ignore[misc]
         if base == "sprc":
             return self.text_projection(self.prompt(mixed, ids)[:, self.queries])
         raise UsageError(f"base: must be sprc or qure, received {base!r}")
+
+    def _cut(self, ids: Tensor) -> Tensor:
+        """Ids without the places that are padding in all of them: nothing looks at those."""
+        return ids[:, : int((ids != self.pad).sum(1).max())]
 
     def _filled(self, ids: Tensor, before: int = 0) -> Tensor:
         """Mask ``[N, before + L]``: 1 for queries and words, 0 for padding."""

@@ -246,11 +246,19 @@ def align_loss(mixed: Tensor, prompts: Tensor) -> Tensor:
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def scores_of(model: ComposedQFormer, data: QFormerData) -> Scores:
+def scores_of(
+    model: ComposedQFormer, data: QFormerData, asked: Callable[[Rows], Tensor] | None = None
+) -> Scores:
     """What scores questions against the gallery, float32 ``[Q, G]``, by the model as it stands.
 
     Pictures that no question ranks or is answered by score minus infinity: they are not looked at.
+
+    Args:
+        model: in eval mode.
+        data: questions with vision tokens.
+        asked: questions int64 ``[Q]`` to unit vectors ``[Q, E]``; those of the model unless told.
     """
+    asked = asked or (lambda questions: queries_of(model, data, questions))
     triplets, device = data.triplets, model.temperature.device
     rows = np.unique(np.concatenate([triplets.members.values, triplets.targets]))
     once, place = np.unique(data.feed.rows[rows], return_index=True)
@@ -264,7 +272,7 @@ def scores_of(model: ComposedQFormer, data: QFormerData) -> Scores:
 
     def scores(questions: Rows) -> Floats:
         found = np.full((len(questions), len(triplets.gallery)), -np.inf, np.float32)
-        near = gallery_scores(queries_of(model, data, questions), looked).cpu().numpy()
+        near = gallery_scores(asked(questions), looked).cpu().numpy()
         found[:, rows] = near[:, back]
         return found
 
