@@ -169,7 +169,7 @@ def class_row(tower: Any, before: Any, context: Any) -> Any:
 
 
 def sharpness_of(model: Any) -> float | None:
-    """The inverse temperature that a model of pictures and texts was trained with, if it has one."""
+    """The inverse temperature that a model of pictures and texts was trained with, if any."""
     scale = getattr(model, "logit_scale", None)
     return None if scale is None else float(scale.detach().exp())
 
