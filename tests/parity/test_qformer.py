@@ -165,7 +165,7 @@ def test_a_model_without_the_head_is_refused(tiny):
 
 
 def test_what_was_not_learnt_is_refused(ours):
-    with pytest.raises(UsageError, match="train dqe-cir"):
+    with pytest.raises(UsageError, match="train qformer --method dqe_cir"):
         ours.composed_vectors(pictures(1), ["red"], "dqe_cir")
     with pytest.raises(UsageError, match="2 pictures and 1 texts"):
         ours.composed_vectors(pictures(2), ["red"], "sprc")

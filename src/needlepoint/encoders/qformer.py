@@ -196,7 +196,7 @@ class QFormerEncoder(OnTorch, EncodesImages, EncodesTexts):
         if self.learnt.attributes is None:
             raise UsageError(
                 f"{self.card.address} has learnt no attribute weights. Train them: "
-                "needlepoint train dqe-cir --model ADDRESS."
+                "needlepoint train qformer --method dqe_cir."
             )
         return self.learnt.attributes
 

@@ -125,5 +125,5 @@ def _frame(picture: Picture) -> Floats:
 def _none(encoder: Encoder) -> str:
     return (
         f"{encoder.card.address} has no Q-Former. Use BLIP-2 with its image-text-retrieval head: "
-        "--model hf:Salesforce/blip2-itm-vit-g, or a folder of needlepoint train sprc."
+        "--model hf:Salesforce/blip2-itm-vit-g, or a folder of needlepoint train qformer."
     )

@@ -46,7 +46,7 @@ CARD = register(
             evidence="authors' code",
             parameters={
                 "words": "32 tokens at most (authors' code)",
-                "picture": "padded to 5 : 4 at most, then cropped (train qure --pad-ratio 1.25, "
+                "picture": "padded to 5 : 4 at most, then cropped (train qformer --pad-ratio 1.25, "
                 "authors' code); squashed where BLIP-2's own files say so",
                 "negatives": "one a step, from sets made anew six times a run; at random before "
                 "the first (authors' code)",

@@ -47,7 +47,7 @@ CARD = register(
             evidence="authors' code",
             parameters={
                 "words": "32 tokens at most (authors' code)",
-                "picture": "padded to 5 : 4 at most, then cropped (train sprc --pad-ratio 1.25, "
+                "picture": "padded to 5 : 4 at most, then cropped (train qformer --pad-ratio 1.25, "
                 "authors' code); squashed where BLIP-2's own files say so",
                 "losses": "L_itc + 0.4 L_rtc + 0.4 L_align (paper, authors' code for CIRR)",
                 "training": "AdamW (0.9, 0.98), eps 1e-7, decay 0.05, rate 1e-5 (CIRR) or 2e-5 "
