@@ -50,6 +50,7 @@ from needlepoint.errors import NeedlepointError, UsageError
 from needlepoint.methods.card import describer_of
 from needlepoint.methods.composing import Composer
 from needlepoint.methods.dialogue import Helpers
+from needlepoint.methods.inverted import forget as forget_inverted
 from needlepoint.methods.known_texts import forget
 from needlepoint.parts import Encoder
 from needlepoint.search.fusion import Fusion
@@ -218,6 +219,7 @@ class ComposedBench:
         What only the first question costs (a vocabulary read once) is told apart.
         """
         forget()  # of lines before this one
+        forget_inverted()
         counting, passes = counted(self._plain)
         view = work.view(counting, line.spec.recipe, fusion)
         composer = line.composer(self._helpers)
