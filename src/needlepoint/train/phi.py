@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,7 +155,8 @@ def train_phi(
         "scale": round(task.scale, 4),
         "parameters": sum(p.numel() for p in model.parameters()),
         "steps_done": done,
-        "minutes": round(curve.seconds / 60, 1),
+        "minutes": round(curve.seconds / 60, 2),
+        "hardware": f"{os.cpu_count()}-core-{platform.machine().lower()}",
         "loss": curve.ends(),
         "held_out": echo(model, slots, task.held) if len(task.held) else {},
     }
