@@ -73,16 +73,14 @@ def recipe_of(
         # one cycle of 80 epochs, of which 50 are run
         planned = max(steps, steps * 8 // 5)
         plan = Plan(steps, rate, min(planned // 50, steps - 1), 0.05, seed=seed, planned=planned)
-        return QFormerRecipe(method, "sprc", plan, batch, **changed)
+        return QFormerRecipe(method, base or "sprc", plan, batch, **changed)
     plan = Plan(steps, rate, 0, 0.05, betas=(0.9, 0.999), seed=seed, least=0.01)
     given: dict[str, Any] = {"refresh": max(1, epochs // 6)}
     if method == "qure":
         given |= {"negatives": "qure"}
     else:
         given |= {"negatives": "trns", "count": 4, "losses": LossPlan()}
-    return QFormerRecipe(
-        method, "qure" if method == "qure" else base or "qure", plan, batch, **{**given, **changed}
-    )
+    return QFormerRecipe(method, base or "qure", plan, batch, **{**given, **changed})
 
 
 def train_qformer(
