@@ -117,6 +117,8 @@ def test_ovi_finds_a_text_among_texts(encoder):
         assert (first, len(rest)) == (place, 2)
         assert cosine >= rest[0][1] >= rest[1][1]
     assert nearest_texts(encoder, "x", []) == []
+    twice = nearest_texts(encoder, "x", ["x", "two cats", "x"], k=9, options="steps=30")
+    assert [place for place, _ in twice] == [0, 2, 1]  # ties in order, no more than there are
 
 
 @pytest.mark.parametrize(
