@@ -23,16 +23,16 @@ def command_line() -> str:
             continue
         flag = option.opts[-1]
         for one in value if isinstance(value, tuple) else (value,):
-            named = Path(one).name if isinstance(option.type, click.Path) else _without_folders(str(one))
+            named = Path(one).name if isinstance(option.type, click.Path) else _bare(str(one))
             words += [flag, shlex.quote(named)]
     return " ".join(words)
 
 
-def _without_folders(value: str) -> str:
+def _bare(value: str) -> str:
     """A value without the folders of absolute paths in it.
 
     Example:
-        >>> _without_folders("open_clip:local-dir:/home/me/mine"), _without_folders("cirr:train=/data/CIRR")
+        >>> _bare("open_clip:local-dir:/home/me/mine"), _bare("cirr:train=/data/CIRR")
         ('open_clip:local-dir:mine', 'cirr:train=CIRR')
     """
     return re.sub(r"(^|[=:])/(?:[^/]+/)*", r"\1", value)
