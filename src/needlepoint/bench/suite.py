@@ -165,11 +165,13 @@ def _trained(line: str, folder: str = "") -> tuple[Line, ...]:
 COMPOSED = Suite(
     "composed",
     "a picture and a change in words: published routes beside each half of the question alone",
-    (
+    (  # of several lines of a method that which did best on the dev edits comes first
         Line("reference-only"),
         Line("text-only"),
         *(Line(f"weighted_sum:alpha={alpha}") for alpha in (0.5, 0.3, 0.7)),
-        *(Line(f"weicom:lam={lam}") for lam in (0.5, 0.3, 0.7)),
+        Line("slerp"),
+        *(Line(f"weicom:lam={lam}") for lam in (0.1, 0.5)),
+        Line("weimocir:alpha=0.5,beta=0.5"),
         Line("weimocir"),
         Line("freedom"),
         Line("oti"),
