@@ -67,7 +67,7 @@ def test_a_vocabulary_larger_than_a_block_is_searched_whole(monkeypatch):
 
 
 def test_a_line_for_the_reader():
-    line = told_words(WORDS, np.array([[1.0, 0, 0], [0, 0, 2.0]]), k=2)
+    line = told_words(nearest_tokens(WORDS, np.array([[1.0, 0, 0], [0, 0, 2.0]]), k=2))
     assert line == ("nearest words", "dog 1.00, hound 1.00; blue 1.00, dog 0.00")
 
 

@@ -5,6 +5,7 @@ Shapes: N pseudo-words, C token width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -71,17 +72,14 @@ def nearest_tokens(
     ]
 
 
-def told_words(encoder: InjectsWords, vectors: Floats, k: int = 5) -> tuple[str, str]:
-    """The nearest words as a line of ``Composed.told``; several pseudo-words are set apart by ";".
+def told_words(nearest: Sequence[Sequence[tuple[str, float]]]) -> tuple[str, str]:
+    """Nearest words as a line of ``Composed.told``; several pseudo-words are set apart by ";".
 
     Example:
-        >>> told_words(encoder, word_vectors, k=2)  # doctest: +SKIP
-        ('nearest words', 'bicycle 0.81, bike 0.77')
+        >>> told_words([[("bicycle", 0.81), ("bike", 0.77)], [("red", 0.6)]])
+        ('nearest words', 'bicycle 0.81, bike 0.77; red 0.60')
     """
-    lines = [
-        ", ".join(f"{word} {cosine:.2f}" for word, cosine in found)
-        for found in nearest_tokens(encoder, vectors, k)
-    ]
+    lines = (", ".join(f"{word} {cosine:.2f}" for word, cosine in found) for found in nearest)
     return "nearest words", "; ".join(lines)
 
 

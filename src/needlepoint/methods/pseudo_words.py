@@ -13,7 +13,7 @@ import numpy as np
 
 from needlepoint.errors import LibraryIncompatible, ModelUnavailable, UsageError
 from needlepoint.methods.composing import Change, Composed, Sight, query_probe
-from needlepoint.methods.nearest_words import told_words
+from needlepoint.methods.nearest_words import nearest_tokens, told_words
 from needlepoint.parts import Floats
 from needlepoint.query import Query
 from needlepoint.store.base import Probe
@@ -113,17 +113,19 @@ class PseudoWords:
     ) -> list[Composed]:
         """The sentences, those with as many slots at once."""
         found: dict[int, Composed] = {}
+        # of all questions at once: the vocabulary may be large
+        near = iter(nearest_tokens(encoder, np.concatenate(rows).reshape(-1, rows[0].shape[-1])))
+        told = [told_words([next(near) for _ in range(row[..., 0].size)]) for row in rows]
         for slots in sorted({len(row) for row in rows}):
             some = [number for number, row in enumerate(rows) if len(row) == slots]
             each, width = rows[some[0]].shape[1:]
             texts = [sentence(self._template, changes[n].text, slots, each) for n in some]
             put = np.stack([rows[n].reshape(-1, width) for n in some])
-            for number, text, own, vector in zip(
-                some, texts, put, encoder.inject(texts, put), strict=True
-            ):
-                told = (("sentence", text), told_words(encoder, own))
+            vectors = encoder.inject(texts, put)
+            for number, text, vector in zip(some, texts, vectors, strict=True):
                 probe = query_probe(probes[number][0], vector)
-                found[number] = Composed((probe,), ("the sentence",), told)
+                lines = (("sentence", text), told[number])
+                found[number] = Composed((probe,), ("the sentence",), lines)
         return [found[number] for number in range(len(changes))]
 
 
