@@ -179,7 +179,6 @@ COMPOSED = Suite(
         Line("searle:oti=yes"),
         *_trained("pic2word"),
         *_trained("searle"),
-        *_trained("searle", "isearle"),
         *_trained("lincir"),
         *_trained("pdv:over=lincir:{},alpha_t=1.4", "lincir"),
         *_trained("combiner"),
