@@ -19,6 +19,7 @@ KINDS = (
 )
 TURNS = ("back", "above")
 _NEAR_EDGE = 0.35
+_NUMBERS = {"one": 1, "two": 2, "three": 3}
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,7 @@ def apply(before: Content, change: Change, new: Thing | None = None, ground: str
             made = tuple(replace(thing, size=change.value) for thing in meant)
             return replace(before, things=(*others, *made))
         case "count":
-            number = {"one": 1, "two": 2, "three": 3}[change.value]
-            return replace(before, things=(*others, *(meant[:1] * number)))
+            return replace(before, things=(*others, *(meant[:1] * _NUMBERS[change.value])))
         case "background":
             return replace(before, ground=ground)
         case "style":
@@ -118,6 +118,48 @@ def apply(before: Content, change: Change, new: Thing | None = None, ground: str
         case "viewpoint":
             return replace(before, view=change.value)
     return before
+
+
+def told(
+    change: Change,
+    after: Content,
+    places: dict[str, str],
+    middles: tuple[tuple[float, float], ...],
+) -> bool:
+    """Whether the words of a change are true of a picture, whatever the reference.
+
+    Args:
+        change: what was said.
+        after: the picture.
+        places: what each ground's name is in words.
+        middles: the middle of each thing of ``after``, as shares of width and height.
+    """
+    words = Counter(thing.word for thing in after.things)
+    meant = [thing for thing in after.things if thing.word == change.subject]
+    value = change.value
+    match change.kind:
+        case "replace" | "add" | "remove":
+            return not meant and (change.kind == "remove" or words[value] > 0)
+        case "recolour":
+            return bool(meant) and all(thing.colour == value for thing in meant)
+        case "resize":
+            return bool(meant) and all(thing.size == value for thing in meant)
+        case "count":
+            return len(meant) == _NUMBERS[value]
+        case "move":
+            there = [
+                stands(middle, value)
+                for thing, middle in zip(after.things, middles, strict=True)
+                if thing.word == change.subject
+            ]
+            return bool(there) and all(there)
+        case "background":
+            return places.get(after.ground) == value
+        case "style":
+            return after.style == value
+    if value in TURNS:
+        return bool(meant) and all(thing.turned == value for thing in meant)
+    return after.view == value
 
 
 def answers(
@@ -138,17 +180,10 @@ def answers(
         places: what each ground's name is in words.
         middles: the middle of each thing of ``after``, as shares of width and height.
     """
+    if not told(change, after, places, middles):
+        return False
     if change.kind == "background":
-        same = Counter(before.things) == Counter(after.things)
-        seen = (before.style, before.view) == (after.style, after.view)
-        return same and seen and places.get(after.ground) == change.value
-    if change.kind == "move":
-        moved = [
-            stands(middle, change.value)
-            for thing, middle in zip(after.things, middles, strict=True)
-            if thing.word == change.subject
-        ]
-        return bool(moved) and all(moved) and _same(before, after)
+        return _same(replace(before, ground=after.ground), after)
     if change.kind in ("replace", "add"):
         gone = change.subject if change.kind == "replace" else None
         kept = tuple(thing for thing in before.things if thing.word != gone)

@@ -53,9 +53,13 @@ AMOUNTS = {
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture to make: ``layout`` decides where things lie, ``sides`` where some must."""
+    """One picture to make, of one scene of a family.
+
+    ``layout`` decides where things lie, ``sides`` where some must.
+    """
 
     family: int
+    scene: int
     number: int
     content: Content
     layout: int
@@ -256,15 +260,17 @@ class _Writer:
         self._pack, self._amounts, self._tier = pack, amounts, tier
         self._number, self._rng = number, rng
         self._shots: list[Shot] = []
+        self._scene = 0
 
     def family(self, scenes: Sequence[_Scene], changes: Sequence[Change]) -> Family:
         """All shots and questions of the family."""
         word = scenes[0].subject.word
         held = {word: "middle"} if any(change.kind == "move" for change in changes) else {}
         asked: list[Asked] = []
-        for scene in scenes[:2]:
+        for self._scene, scene in enumerate(scenes[:2]):
             asked += self._asked(scene, changes, held)
         if self._amounts.third:
+            self._scene = 2
             self._shot(scenes[2].content, held)
             for change in changes:
                 self._shot(self._maker(scenes[2], change)(), self._sides(change, held))
@@ -299,8 +305,9 @@ class _Writer:
     def _shot(self, content: Content, sides: Mapping[str, str], layout: int | None = None) -> int:
         if layout is None:
             layout = int(self._rng.integers(2**31))
-        self._shots.append(Shot(self._number, len(self._shots), content, layout, sides))
-        return len(self._shots) - 1
+        number = len(self._shots)
+        self._shots.append(Shot(self._number, self._scene, number, content, layout, sides))
+        return number
 
     def _sides(self, change: Change, held: Mapping[str, str]) -> Mapping[str, str]:
         return {**held, change.subject: change.value} if change.kind == "move" else held

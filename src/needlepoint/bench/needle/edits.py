@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from needlepoint.bench.needle.edit_captions import write_edit_captions
-from needlepoint.bench.needle.edit_graph import answers
+from needlepoint.bench.needle.edit_graph import answers, told
 from needlepoint.bench.needle.edit_pack import EditPack, edit_pack
 from needlepoint.bench.needle.edit_plan import AMOUNTS, Asked, Family, Shot, plan_family
 from needlepoint.bench.needle.edit_scene import SIZE, make_picture
@@ -141,27 +141,31 @@ def _questions(
             target=labelled[0],
             relevant=tuple(labelled),
             near=near,
-            halves=_halves(asked, pictures, {*near, *labelled}),
+            halves=_halves(family, asked, pictures, {*near, *labelled}, places),
         )
 
 
-def _halves(asked: Asked, pictures: Sequence[EditPicture], right: set[str]) -> dict[str, str]:
+def _halves(
+    family: Family,
+    asked: Asked,
+    pictures: Sequence[EditPicture],
+    right: set[str],
+    places: dict[str, str],
+) -> dict[str, str]:
     """The pictures of the family that are right by half, and in which way."""
     reference = pictures[asked.reference]
-    known = {(thing.object_id, thing.colour) for thing in reference.content.things}
+    scene = family.shots[asked.reference].scene
     rows = {}
-    for picture in pictures:
+    for shot, picture in zip(family.shots, pictures, strict=True):
         if picture.file in right:
             continue
         if picture.file == reference.file:
             rows[picture.file] = "reference"
-        elif picture.content == reference.content:
+        elif shot.scene == scene and picture.content == reference.content:
             rows[picture.file] = "unchanged"
-        elif len(known & {(t.object_id, t.colour) for t in picture.content.things}) * 2 >= len(
-            known
-        ) and (asked.change.kind == "background" or picture.ground == reference.ground):
+        elif shot.scene == scene:
             rows[picture.file] = "other change"
-        else:
+        elif told(asked.change, picture.content, places, picture.middles(SIZE)):
             rows[picture.file] = "other scene"
     return rows
 
