@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from tiny import pictures
 
+from needlepoint.cli.main import run as needlepoint_command
 from needlepoint.encoders.address import open_encoder
 from needlepoint.encoders.inversion import Inversion, invert_pictures
 from needlepoint.encoders.phi import Phi, PhiShape, load_phi, save_phi
@@ -311,3 +312,21 @@ def test_phrases_of_training_fit_any_name(encoder):
     for text, name in phrases.of([0]):
         read, meant = slots.fill([text], word), slots.read([text.replace("{}", name)])
         torch.testing.assert_close(read, meant, atol=1e-4, rtol=0)
+
+
+def test_the_command_trains_and_its_card_says_how(encoder, tmp_path, capsys):
+    (tmp_path / "lines.txt").write_text("\n".join(CAPTIONS * 3))
+    out, address = tmp_path / "mine", encoder.card.address
+    line = ["train", "phi", "--method", "lincir", "--model", address, "--out", str(out),
+            "--data", str(tmp_path / "lines.txt"), "--steps", "2", "--hidden", "8"]  # fmt: skip
+    assert needlepoint_command([*line, "--quiet"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["steps_done"], told["recipe"]["plan"]["rate"]) == (2, 1e-4)
+    words = "--data lines.txt --out mine --steps 2 --hidden 8"
+    assert json.loads((out / "training.json").read_text())["command"].endswith(words)
+    assert needlepoint_command([*line, "--quiet"]) == 2  # a run is there already
+    assert "resume it" in capsys.readouterr().err
+    assert load_phi(out, "lincir", encoder.card).shape.hidden == 8
+    line[3] = "magic"
+    assert needlepoint_command([*line, "--quiet"]) == 2
+    assert "pic2word, searle or lincir, received 'magic'" in capsys.readouterr().err
