@@ -80,3 +80,16 @@ def test_missing_materials_name_the_package(needlepoint, tmp_path):
     )
     assert ran.code == EXIT_USAGE
     assert "apt-get install tuxpaint-stamps-default" in ran.err
+
+
+def test_needle_edits_are_built_without_any_package(needlepoint, tmp_path):
+    out = tmp_path / "edits"
+    ran = needlepoint("bench", "build", "edits", str(out), "--split", "train", "--families", "1")
+    assert ran.code == EXIT_HITS, ran.err
+    assert "10 questions with 1.00 answers each" in ran.out.decode()
+    facts = json.loads((out / "edits.json").read_text())
+    assert (facts["split"], facts["seed"], len(facts["questions"])) == ("train", 20261121, 10)
+    assert "scenes" in ran.err
+    ran = needlepoint("bench", "build", "edits", str(out), "--root", str(tmp_path))
+    assert ran.code == EXIT_USAGE
+    assert "tuxpaint-stamps-default" in ran.err
