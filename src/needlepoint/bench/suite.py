@@ -183,8 +183,7 @@ COMPOSED = Suite(
         *_trained("pdv:over=lincir:{},alpha_t=1.4", "lincir"),
         *_trained("combiner"),
         *_trained("dqe_cir"),
-        *_trained("sprc"),
-        *_trained("qure"),
+        *(Line(method) for method in ("sprc", "qure", "dqe_cir on qformer")),
     ),
     asks="composed",
 )
