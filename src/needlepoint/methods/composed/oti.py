@@ -123,8 +123,7 @@ CARD = register(
                 "(the authors' is a mean, of one stream of numbers).",
                 "A question with a piece of a picture inverts the piece's vector (ours).",
                 "Weights of several references are not heard: each has a place in the sentence.",
-                "Of several prompts one is drawn a step, the same for all pictures (ours), and what "
-                "precedes the pseudo-word is read once.",
+                "Of several prompts one is drawn a step, the same for all pictures (ours).",
                 "SEARLE's second loss, on phrases, is part of its training here, not of this "
                 "method.",
             ),
