@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 from tiny import pictures
 
 from needlepoint.encoders import inversion
 from needlepoint.encoders.address import open_encoder
 from needlepoint.encoders.inversion import Inversion, invert_pictures, invert_texts, see_patches
 from needlepoint.errors import LibraryIncompatible, UsageError
+from needlepoint.library import Library
 from needlepoint.methods.card import find_method
 from needlepoint.methods.composed.ovi import nearest_texts
 from needlepoint.methods.inverted import forget
@@ -119,6 +121,26 @@ def test_ovi_finds_a_text_among_texts(encoder):
     assert nearest_texts(encoder, "x", []) == []
     twice = nearest_texts(encoder, "x", ["x", "two cats", "x"], k=9, options="steps=30")
     assert [place for place, _ in twice] == [0, 2, 1]  # ties in order, no more than there are
+
+
+def test_both_answer_in_a_library(tiny, tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, pixels in enumerate(pictures(4)):
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    with Library.open(tmp_path / "library", create=True) as library:
+        library.index(folder, model=f"hf:{tiny('hf_clip')}", regions="none")
+        alike = library.search("@2", method="oti:steps=60", k=9)
+        assert (alike[0].id, len(alike)) == (2, 4)
+        assert dict(alike.told)["sentence"] == "a photo of {}"
+        changed = library.search("@2 -> in red", method="oti:steps=60", k=9)
+        assert [label for label, _ in changed.told] == ["sentence", "nearest words"]
+        assert 2 not in [hit.id for hit in changed]
+        words = library.search("a red dog", method="ovi:steps=9", k=9)
+        plain = library.search("a red dog", k=9)
+        assert [hit.score for hit in words] != [hit.score for hit in plain]
+        both = library.search("@2 -> a red dog", method="ovi:steps=9", k=9)
+        assert dict(both.told)["words, pictured"] == "weight 0.5"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from needlepoint.errors import UsageError
 from needlepoint.methods.card import Method, MethodCard, register
@@ -57,11 +58,9 @@ class Options:
 def reader(options: Options) -> Reader:
     """Unit vectors of pictures to pseudo-words; those found once are kept in memory."""
 
-    def read(vectors: Floats, encoder: object) -> Floats:
+    def read(vectors: Floats, encoder: Any) -> Floats:
         from needlepoint.encoders.inversion import Inversion, invert_pictures
-        from needlepoint.parts import Encoder
 
-        assert isinstance(encoder, Encoder)
         how = Inversion(
             steps=options.steps,
             rate=options.rate,
