@@ -112,12 +112,12 @@ def invert_pictures(
     if any(not some for some in phrases):
         raise UsageError("phrases: every vector needs at least one")
     templates = [_widened(text, options.words) for text in options.templates]
+    meant: dict[tuple[str, str], Tensor] = {}
 
     def loss_of(rows: slice, noise: Sequence[_Noise]) -> Callable[[Tensor], Tensor]:
         target = _on(encoder, vectors[rows])
         known = phrases[rows]
         shared = np.random.default_rng(options.seed)  # the same in every batch
-        meant: dict[tuple[str, str], Tensor] = {}
 
         def loss(tokens: Tensor) -> Tensor:
             put = tokens if options.words > 1 else tokens[:, 0]  # one may stand in several places
