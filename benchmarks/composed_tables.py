@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 Row = dict[str, str]
+PICTURES = Path(__file__).parent.parent / "docs" / "pictures" / "composed"
 SEED = re.compile(r"(?<=[\w.])-s\d+(?![\w.-])")
 HALVES = ("reference-only", "text-only")
 EDITS = "edits/"
@@ -136,9 +138,9 @@ def _is_half(name: str) -> bool:
     return name.startswith("first_") and not name.endswith(("_ms", "_passes"))
 
 
-def pairs(rows: Sequence[Row], encoder: str, split: str) -> list[list[str]]:
-    """Head and lines: mAP in points above each half alone and above the plain sum."""
-    some = [row for row in _of(rows, encoder, split) if row["measure"] == "mAP"]
+def pairs(rows: Sequence[Row], measure: str, encoder: str, split: str) -> list[list[str]]:
+    """Head and lines: points of a measure above each half alone and above the plain sum."""
+    some = [row for row in _of(rows, encoder, split) if row["measure"] == measure]
     against = list(dict.fromkeys(row["against"] for row in some))
     found: dict[str, dict[str, Row]] = {}
     for row in some:
@@ -157,9 +159,9 @@ def _gain(row: Row) -> str:
     return f"{100 * float(row['difference']):+.1f} ({told})"
 
 
-def conclusions(rows: Sequence[Row], encoder: str, split: str) -> str:
+def conclusions(rows: Sequence[Row], measure: str, encoder: str, split: str) -> str:
     """What the comparisons say, as a list of sentences; a difference is one at p < .05 (Holm)."""
-    some = [row for row in _of(rows, encoder, split) if row["measure"] == "mAP"]
+    some = [row for row in _of(rows, encoder, split) if row["measure"] == measure]
     said = []
     both: dict[str, list[str]] = {}
     for row in some:
@@ -195,7 +197,7 @@ def _list(lines: Sequence[str]) -> str:
     return ", ".join(f"`{label(line)}`" for line in lines)
 
 
-def pictures(rows: Sequence[Row], folder: Path) -> str:
+def pictures(rows: Sequence[Row], folder: Path = PICTURES) -> str:
     """The pictures that were drawn of routes, in the order of the table; each route once."""
     names = (re.split(r"[: ]", row["method"])[0] for row in rows)
     drawn = [name for name in dict.fromkeys(names) if (folder / f"{name}.jpg").is_file()]
@@ -221,3 +223,33 @@ def latency(rows: Sequence[Row]) -> list[list[str]]:
         ]
         lines.append([f"`{label(line)}`", *cells])
     return lines
+
+
+_ASKED = {"split": "test"}
+LINES: dict[str, tuple[str, Callable[[Sequence[Row]], list[list[str]]]]] = {
+    f"composed {name} {encoder}": (source, partial(make, encoder=encoder, **_ASKED))
+    for encoder in ("compact", "builtin")
+    for name, source, make in (
+        ("routes", "composed", routes),
+        ("costs", "composed", costs),
+        ("halves", "composed", halves),
+        ("firsts", "composed-pairs", partial(pairs, measure="R@1")),
+        ("pairs", "composed-pairs", partial(pairs, measure="mAP")),
+        ("change", "composed-kinds", partial(kinds, heading="change")),
+        ("tier", "composed-kinds", partial(kinds, heading="tier")),
+    )
+} | {"composed latency": ("composed-latency", latency)}
+"""Head and lines of every table of the page, and the CSV they come from."""
+
+TEXTS: dict[str, tuple[str, Callable[[Sequence[Row]], str]]] = {
+    "composed first answers": (
+        "composed-pairs",
+        partial(conclusions, measure="R@1", encoder="compact", **_ASKED),
+    ),
+    "composed whole order": (
+        "composed-pairs",
+        partial(conclusions, measure="mAP", encoder="compact", **_ASKED),
+    ),
+    "composed pictures": ("composed", pictures),
+}
+"""The same of what is no table."""

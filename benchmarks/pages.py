@@ -319,34 +319,10 @@ TABLES: dict[str, tuple[str, Callable[[list[Row]], str]]] = (
     }
 )
 TABLES |= {
-    f"composed {name} {encoder}": (
-        source,
-        lambda rows, make=make, encoder=encoder: ready(make(rows, encoder, "test")),
-    )
-    for encoder in ("compact", "builtin")
-    for name, source, make in (
-        ("routes", "composed", composed.routes),
-        ("costs", "composed", composed.costs),
-        ("halves", "composed", composed.halves),
-        ("pairs", "composed-pairs", composed.pairs),
-    )
+    name: (source, lambda rows, make=make: ready(make(rows)))
+    for name, (source, make) in composed.LINES.items()
 }
-TABLES |= {
-    f"composed {heading} compact": (
-        "composed-kinds",
-        lambda rows, heading=heading: ready(composed.kinds(rows, heading, "compact", "test")),
-    )
-    for heading in ("change", "tier")
-}
-TABLES["composed conclusions"] = (
-    "composed-pairs",
-    lambda rows: composed.conclusions(rows, "compact", "test"),
-)
-TABLES["composed pictures"] = (
-    "composed",
-    lambda rows: composed.pictures(rows, PAGES.parent / "pictures" / "composed"),
-)
-TABLES["composed latency"] = ("composed-latency", lambda rows: ready(composed.latency(rows)))
+TABLES |= composed.TEXTS
 TABLES["fine few"] = ("fine-grained", lambda rows: ready(fine.few(rows, "compact")))
 
 

@@ -57,7 +57,7 @@ def test_what_is_clear_is_said_and_what_is_not_is_not(tables):
         pair("oti", "text-only", "0.2", "0.001"),
         pair("oti", "sum", "0.01", "0.9"),
     ]
-    said = tables.conclusions(rows, "compact", "test")
+    said = tables.conclusions(rows, "mAP", "compact", "test")
     assert said.splitlines() == [
         "- **Better than both halves**: `sum`.",
         "- **Better than one half, and not shown to differ from the other**: `lincir`.",
@@ -65,9 +65,9 @@ def test_what_is_clear_is_said_and_what_is_not_is_not(tables):
         "- **Worse than `sum`**: `lincir`.",
         "- Not shown to differ from `sum`: `oti`.",
     ]
-    lines = tables.pairs(rows, "compact", "test")
+    lines = tables.pairs(rows, "mAP", "compact", "test")
     assert lines[2] == ["`lincir`", "+20.0 (p .001)", "+10.0 (p .200)", "-10.0 (p < .001)"]
-    assert tables.pairs(rows, "builtin", "test") == [["route"]]
+    assert tables.pairs(rows, "mAP", "builtin", "test") == [["route"]]
 
 
 def test_half_truths_and_kinds_stand_in_columns(tables):
