@@ -36,7 +36,7 @@ OWN = {
     "lincir": ("--steps=200", "--hidden=768"),
     "pic2word": ("--steps=250", "--limit=5000"),
     "searle": (
-        *("--steps=200", "--hidden=768", "--limit=5000"),
+        *("--steps=120", "--hidden=768", "--limit=5000"),
         *("--oti-pictures=512", "--oti-steps=100", "--ema=0.97"),
     ),
 }

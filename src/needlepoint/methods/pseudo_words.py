@@ -22,8 +22,9 @@ TEMPLATES = {
     "that": "a photo of {} that {change}",
     "list": "a photo of {}, {change}",
     "domain": "a {change} of {}",
+    "bare": "{} {change}",
 }
-"""The published sentences, by the name an option calls them."""
+"""The published sentences, and ``bare``, which is ours, by the name an option calls them."""
 
 PLAIN = "a photo of {}"
 """Where nothing is to change."""

@@ -15,7 +15,7 @@ class Options:
     """``lincir:weights=FOLDER,template=that``.
 
     ``weights`` is a network of ``needlepoint train phi --method lincir``; ``template`` is ``that``,
-    ``list``, ``domain`` or a sentence with ``{}`` and ``{change}``.
+    ``list``, ``domain``, ``bare`` or a sentence with ``{}`` and ``{change}``.
     """
 
     weights: str = ""
@@ -51,7 +51,7 @@ CARD = register(
                 "weights": "a network for the library's encoder; that of a checkout fits the "
                 "compact encoder",
                 "template": "that: a photo of {} that {change}; list: a photo of {}, {change}; "
-                "domain: a {change} of {}; or a sentence of one's own",
+                "domain: a {change} of {}; bare: {} {change} (ours); or a sentence of one's own",
             },
             disagreements=(
                 "The paper gives the network un-normalised vectors. A library keeps unit vectors, "

@@ -15,7 +15,7 @@ class Options:
     """``pic2word:weights=FOLDER,template=list``.
 
     ``weights`` is a network of ``needlepoint train phi --method pic2word``; ``template`` is
-    ``list``, ``that``, ``domain`` or a sentence with ``{}`` and ``{change}``.
+    ``list``, ``that``, ``domain``, ``bare`` or a sentence with ``{}`` and ``{change}``.
     """
 
     weights: str = ""
@@ -51,7 +51,7 @@ CARD = register(
                 "weights": "a network for the library's encoder; that of a checkout fits the "
                 "compact encoder",
                 "template": "list: a photo of {}, {change}; domain: a {change} of {}; that: a "
-                "photo of {} that {change}; or a sentence of one's own",
+                "photo of {} that {change}; bare: {} {change} (ours); or a sentence of one's own",
             },
             disagreements=(
                 "The network is given unit vectors times the mean length of the encoder's "

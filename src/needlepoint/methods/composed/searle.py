@@ -23,9 +23,10 @@ class Options:
     """``searle:weights=FOLDER,template=that`` or ``searle:oti=yes,phrases=FILE``.
 
     ``weights`` is a network of ``needlepoint train phi --method searle``; ``template`` is ``that``,
-    ``list``, ``domain`` or a sentence with ``{}`` and ``{change}``. With ``oti`` no network is
-    asked: the word of each reference is found in ``steps`` of optimisation, with a running mean
-    ``ema``, noise ``text_noise_std`` on the sentence (iSEARLE) and, from a file, ``phrases``.
+    ``list``, ``domain``, ``bare`` or a sentence with ``{}`` and ``{change}``. With ``oti`` no
+    network is asked: the word of each reference is found in ``steps`` of optimisation, with a
+    running mean ``ema``, noise ``text_noise_std`` on the sentence (iSEARLE) and, from a file,
+    ``phrases``.
     """
 
     weights: str = ""
@@ -102,7 +103,7 @@ CARD = register(
                 "weights": "a network for the library's encoder; that of a checkout fits the "
                 "compact encoder",
                 "template": "that: a photo of {} that {change}; list: a photo of {}, {change}; "
-                "domain: a {change} of {}; or a sentence of one's own",
+                "domain: a {change} of {}; bare: {} {change} (ours); or a sentence of one's own",
                 "oti": "no; yes: find the words of a question by optimisation, without a network",
                 "steps": "350",
                 "ema": "0.99",
