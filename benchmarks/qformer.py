@@ -41,7 +41,12 @@ from needlepoint.train.triplet_data import training_protocols
 from needlepoint.train.triplets import rank_scores
 
 VISION = "open_clip:local-dir:" + str(Path(__file__).parents[1] / "weights" / "compact")
-METHODS: tuple[Composing, ...] = ("sprc", "qure", "dqe_cir")
+VARIANTS: dict[str, tuple[Composing, dict[str, Any]]] = {
+    "sprc": ("sprc", {}),
+    "sprc, kin in a step": ("sprc", {"kin": 8}),
+    "qure": ("qure", {}),
+    "dqe_cir": ("dqe_cir", {}),
+}
 _BASE_ROW = recipe_of("qure", 1)
 
 
@@ -134,6 +139,7 @@ def taught(folder: Path, pairs: list[Pair], steps: int, cache: Path) -> float:
 @click.option("--rate", default=3e-4, show_default=True)
 @click.option("--batch", default=32, show_default=True)
 @click.option("--seeds", default=3, show_default=True)
+@click.option("--only", multiple=True, type=click.Choice(list(VARIANTS)), help="Unless all.")
 def main(
     work: Path,
     learnt: Path,
@@ -144,6 +150,7 @@ def main(
     rate: float,
     batch: int,
     seeds: int,
+    only: tuple[str, ...],
 ) -> None:
     """Train, ask, and write the rows."""
     torch.set_num_threads(1)
@@ -162,15 +169,16 @@ def main(
     plain = ComposedQFormer(start.net, _BASE_ROW).eval()
     rows += told(plain, sets, silence, {"method": "captions alone", "minutes": round(minutes, 1)})
     for seed in range(seeds):
-        for method in METHODS:
+        for name in only or VARIANTS:
+            method, changed = VARIANTS[name]
             encoder = opened(small)
             data = read_questions(few, encoder, cache)
             recipe = recipe_of(
                 method, len(data.triplets), epochs=epochs, rate=rate, batch=batch, seed=seed,
-                held_out=0.0,
+                held_out=0.0, **changed,
             )  # fmt: skip
             began = time.process_time()
-            out = work / f"{method}-s{seed}"
+            out = work / f"{name.replace(', ', '-').replace(' ', '-')}-s{seed}"
             facts = train_qformer(encoder, data, recipe, out, half=True, say=click.echo)
             minutes = (time.process_time() - began) / 60
             again = opened(out)
@@ -179,7 +187,7 @@ def main(
                 model.attributes.load_state_dict(again.learnt.attributes.state_dict())
             refreshed = facts["refreshes"]
             rows += told(model, sets, silence, {
-                "method": method, "seed": seed, "minutes": round(minutes, 1),
+                "method": name, "seed": seed, "minutes": round(minutes, 1),
                 "questions": len(data.triplets), "steps": facts["steps_done"],
                 "fallback": round(refreshed[-1]["fallback"], 4) if refreshed else "",
                 "unlabelled": round(refreshed[-1]["near"], 4) if refreshed else "",

@@ -120,6 +120,8 @@ def blip2(door: Door, **given: Any) -> int:
 @click.option("--rate", default=1e-5, show_default=True, metavar="R",
               help="Peak learning rate; for FashionIQ 2e-5 (sprc), 5e-6 (qure).")  # fmt: skip
 @click.option("--batch", type=int, metavar="N", help="Questions of a step: 128 for sprc, else 32.")
+@click.option("--kin", default=1, show_default=True, metavar="N",
+              help="Questions of one group that share a step, up to N.")  # fmt: skip
 @click.option("--base", metavar="sprc|qure", help="The passes of dqe_cir; qure unless told.")
 @click.option("--pad-ratio", default=0.0, metavar="R",
               help="Pad pictures to this shape at most and crop; 1.25 in the authors' code.",

@@ -128,7 +128,12 @@ def train_qformer(
     done = train(
         model,
         lesson,
-        Batches(range(len(learnt)), batch=recipe.batch, run=1, seed=recipe.plan.seed),
+        Batches(
+            data.triplets.groups[learnt].tolist(),
+            batch=recipe.batch,
+            run=recipe.kin,
+            seed=recipe.plan.seed,
+        ),
         recipe.plan,
         run,
         resume=resume,

@@ -50,6 +50,7 @@ class QFormerRecipe:
         base: the passes; that of the method's name, for ``dqe_cir`` either.
         plan: steps, rates and seed.
         batch: questions of a step.
+        kin: questions of one group that share a step, up to so many; 1: as it falls out.
         negatives: ``in-batch``: the targets of the other questions of a step; else a rule.
         choice: bounds and sizes for that rule; the ``rule`` in it is not looked at.
         count: negatives of a question and step, save in a batch.
@@ -67,6 +68,7 @@ class QFormerRecipe:
     base: Base
     plan: Plan
     batch: int = 32
+    kin: int = 1
     negatives: Negatives = "in-batch"
     choice: Choice = field(default_factory=Choice)
     count: int = 1
@@ -82,7 +84,7 @@ class QFormerRecipe:
     def __post_init__(self) -> None:
         if self.method != "dqe_cir" and self.base != self.method:
             raise UsageError(f"base: that of {self.method} is {self.method}, not {self.base}")
-        for name in ("batch", "count", "refresh"):
+        for name in ("batch", "kin", "count", "refresh"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}: must be at least 1, received {getattr(self, name)}")
         if self.temperature <= 0:
