@@ -64,7 +64,8 @@ def test_a_method_is_trained_from_it_and_goes_on(small, edits, tmp_path, capsys)
     out = tmp_path / "mine"
     words = ["train", "qformer", "--method", "dqe-cir", "--model", f"hf:{small}", "--out", str(out),
              "--data", str(edits), "--epochs", "2", "--batch", "6", "--held-out", "0.34",
-             "--high", "0.5", "--count", "2", "--refresh", "1", "--threads", "1", "--kin", "3"]  # fmt: skip
+             "--high", "0.5", "--count", "2", "--refresh", "1", "--threads", "1",
+             "--kin", "3"]  # fmt: skip
     assert run([*words, "--stop-after", "2"]) == 0
     assert run(words) == 2
     assert "holds a run already" in capsys.readouterr().err
