@@ -161,3 +161,20 @@ def test_a_conversation_and_a_heat_map_refuse_a_change(library):
         library.converse().say("@1 -> in red")
     with pytest.raises(UsageError, match="one part"):
         library.heat(1, Query.parse("@1 -> in red"))
+
+
+def test_the_plain_ground_of_a_picture_to_change_counts(library, fake, tmp_path):
+    thing = np.full((240, 320, 3), 255, np.uint8)
+    thing[100:140, 140:180] = (200, 30, 30)
+    whole = fake.image_features([thing]).vector[0]
+    given = []
+
+    def keep(change, view):
+        given.append(reference_probe(change, view).vector)
+        return Composed((reference_probe(change, view),))
+
+    compose_with(keep)
+    library.search(thing, change="in blue", method="probe_me")
+    np.testing.assert_allclose(given[0], whole, atol=1e-6)
+    piece = library.search(thing)
+    assert piece[0].score != pytest.approx(library.search(thing, method="probe_me")[0].score)

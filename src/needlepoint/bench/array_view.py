@@ -39,6 +39,7 @@ class ArrayView:
         album: where decoded pictures come from.
         fusion: how whole and regions make a score.
         captions: what is known in words of each picture; nothing where left out.
+        focused: whether a picture asks with the thing on its plain background alone.
     """
 
     def __init__(
@@ -50,9 +51,11 @@ class ArrayView:
         *,
         fusion: Fusion = BEST,
         captions: Sequence[str] = (),
+        focused: bool = True,
     ) -> None:
         self._encoder, self._described, self._files = encoder, described, files
         self._album, self._fusion, self._captions = album, fusion, captions
+        self._focused = focused
         self._names = list(described.spaces)
         self._ids = np.arange(len(files), dtype=np.int64)
         self._texts: dict[str, tuple[Floats, float]] = {}
@@ -184,7 +187,12 @@ class ArrayView:
 
     def _vector(self, picture: Picture, box: Box | None, space: SpaceCard) -> Floats:
         return picture_vector(
-            self._encoder, picture, box, recipe=self._described.recipe, space=space.name
+            self._encoder,
+            picture,
+            box,
+            recipe=self._described.recipe,
+            space=space.name,
+            focused=self._focused,
         )
 
     def _calibration(self, space: int) -> Calibration | None:

@@ -330,7 +330,15 @@ class _Work:
             self._described[recipe] = self._describe(self, recipe)
         described = self._described[recipe]
         files, captions = self.album.files, self.facts.captions
-        return ArrayView(encoder, described, files, self.album, fusion=fusion, captions=captions)
+        return ArrayView(
+            encoder,
+            described,
+            files,
+            self.album,
+            fusion=fusion,
+            captions=captions,
+            focused=False,  # the ground is part of what is to be changed
+        )
 
 
 def _facts(work: _Work) -> dict[str, Any]:

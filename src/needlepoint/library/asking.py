@@ -64,6 +64,8 @@ class Options:
     corpus: tuple[str, ...] | None = None
     without: tuple[int, ...] = ()
     helpers: Helpers = field(default_factory=Helpers)
+    focused: bool = True
+    """Whether a picture asks with the thing on its plain background alone."""
 
 
 @dataclass(frozen=True, slots=True)

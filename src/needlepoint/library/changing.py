@@ -44,7 +44,7 @@ class Changer:
         self._asker.check(options)
         began = time.perf_counter()
         without = (*options.without, *self._unchanged(query))
-        options = replace(options, method=options.method or PLAIN, without=without)
+        options = replace(options, method=options.method or PLAIN, without=without, focused=False)
         view = LibraryView(self._store, self._asker, options)
         made = _composed(query, options, view)
         spent = (time.perf_counter() - began) * 1e3

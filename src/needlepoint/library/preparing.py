@@ -55,7 +55,7 @@ class Preparer:
         elif part.kind == "item" and part.box is None:
             vector = self._stored(int(part.value), space)
         else:
-            vector = self._seen(part, encoder, space)
+            vector = self._seen(part, encoder, space, focused=options.focused)
         return Ready(
             Probe(space.id, np.ascontiguousarray(vector), part.weight, fusion=fusion),
             space,
@@ -109,13 +109,15 @@ class Preparer:
             )
         return rows[number].whole
 
-    def _seen(self, part: Part, encoder: Encoder, space: Space) -> Floats:
+    def _seen(self, part: Part, encoder: Encoder, space: Space, *, focused: bool) -> Floats:
         """The vector of a picture part."""
         picture = self._picture(part)
         box = part.box
         if box is not None:
             box = _in_pixels(box, picture, percent=part.box_percent)
-        return picture_vector(encoder, picture, box, recipe=space.recipe, space=space.name)
+        return picture_vector(
+            encoder, picture, box, recipe=space.recipe, space=space.name, focused=focused
+        )
 
     def pixels_of(self, part: Part) -> Pixels:
         """What a picture part or an item shows, or its piece of it."""

@@ -19,7 +19,13 @@ IN_PLACE = 0.6
 
 
 def picture_vector(
-    encoder: Encoder, picture: Picture, box: Box | None, *, recipe: str, space: str
+    encoder: Encoder,
+    picture: Picture,
+    box: Box | None,
+    *,
+    recipe: str,
+    space: str,
+    focused: bool = True,
 ) -> Floats:
     """What a picture asks with: its piece, else the thing on its plain background.
 
@@ -32,6 +38,8 @@ def picture_vector(
         box: the piece in original pixels, or None.
         recipe: what the pictures of the library were described with.
         space: name of the space asked in.
+        focused: whether a plain background is left out; where it counts as well, as in a picture
+            that is to be changed, it is kept.
 
     Returns:
         float32 ``[D]``, unit length.
@@ -40,7 +48,7 @@ def picture_vector(
         UsageError: the piece lies outside the picture.
     """
     if box is None:
-        thing = focus(picture)
+        thing = focus(picture) if focused else picture.pixels
         return _encode(encoder, thing, alone=thing is not picture.pixels)
     alone = _encode(encoder, cut(picture, box), alone=True)
     if not recipe.startswith("dense:") or not isinstance(encoder, DenseEncoder):
