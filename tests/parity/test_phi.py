@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from tiny import pictures
 from needlepoint.cli.main import run as needlepoint_command
 from needlepoint.encoders.address import open_encoder
 from needlepoint.encoders.inversion import Inversion, invert_pictures
-from needlepoint.encoders.phi import Phi, PhiShape, load_phi, save_phi
+from needlepoint.encoders.phi import Phi, PhiShape, find_weights, load_phi, save_phi
 from needlepoint.encoders.slots import Slots
 from needlepoint.errors import LibraryIncompatible, ModelUnavailable, UsageError
 from needlepoint.methods.composed.searle import Options, optimised
@@ -330,3 +331,19 @@ def test_the_command_trains_and_its_card_says_how(encoder, tmp_path, capsys):
     line[3] = "magic"
     assert needlepoint_command([*line, "--quiet"]) == 2
     assert "pic2word, searle or lincir, received 'magic'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["pic2word", "searle", "lincir"])
+def test_the_networks_of_a_checkout_fit_its_compact_encoder(kind):
+    root = Path(__file__).parents[2] / "weights"
+    card = open_encoder(f"open_clip:local-dir:{root / 'compact'}").card
+    assert find_weights("", kind, card) == root / "composed" / f"{kind}-s0"
+    for seed in range(3):
+        folder = root / "composed" / f"{kind}-s{seed}"
+        assert load_phi(folder, kind, card).shape.dim == card.dim
+        assert (folder / "phi.safetensors").stat().st_size < 2_000_000
+        facts = json.loads((folder / "training.json").read_text())
+        assert f"--method {kind}" in facts["command"]
+        assert facts["recipe"]["plan"]["seed"] == seed
+        assert facts["loss"]["last"] < facts["loss"]["first"]
+        assert f"    {facts['command']}\n" in (folder / "README.md").read_text()
