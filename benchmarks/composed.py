@@ -55,18 +55,28 @@ def main(
         if code:
             raise click.ClickException(f"bench run ended with {code}")
     short = {address: name for name, _, address in (one.partition("=") for one in names)}
-    pools = _in_order(pooled([load_composed(path) for path in run_files(runs / "composed")]))
+    found = [load_composed(path) for path in run_files(runs / "composed")]
+    pools = _in_order(pooled(found))
     rows = [pool.row() for pool in pools]
     kinds = [row for pool in pools for row in pool.by_kind()]
     pairs = [row for group in _groups(pools) for row in _pairs(group)]
     for row in (*rows, *kinds, *pairs):
-        row["encoder"] = short.get(row["encoder"], row["encoder"])
+        row["encoder"] = _named(row["encoder"], short)
     for name, some in (("", rows), ("-kinds", kinds), ("-pairs", pairs)):
         click.echo(f"{write_rows(f'composed{name}', some)}: {len(some)} rows")
     figures = _measured(rows)
     MEASURED.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     click.echo(f"{MEASURED}: {len(figures)} methods")
     pages.main.callback()  # type: ignore[misc]
+
+
+def _named(encoder: str, short: dict[str, str]) -> str:
+    """The short name of an encoder; a folder may be given from wherever this is run."""
+    for address, name in short.items():
+        scheme, _, place = address.rpartition(":")
+        if encoder in (address, f"{scheme}:{Path(place).resolve()}"):
+            return name
+    return encoder
 
 
 def _in_order(pools: list[Pool]) -> list[Pool]:

@@ -23,6 +23,7 @@ from needlepoint.bench.composed_results import ComposedRun, load_composed
 from needlepoint.bench.results import run_files
 from needlepoint.bench.spec import read_spec
 from needlepoint.bench.suite import COMPOSED
+from needlepoint.encoders.address import open_encoder
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures" / "composed"
 CONTROLS = ("reference-only", "text-only")
@@ -41,11 +42,13 @@ LARGEST = 60_000
 @click.option("--split", default="test", show_default=True)
 def main(runs: Path, model: str, split: str) -> None:
     """Draw one picture for each method; its file is named after the method."""
+    address = open_encoder(model).card.address
     loaded = [load_composed(path) for path in run_files(runs / "composed")]
     found = {
         run.method: run
         for run in loaded
-        if (run.key["encoder"], run.key["split"]) == (model, split)
+        if run.key["encoder"] == address
+        and run.key["split"] == split
         and run.key["protocol"].startswith("edits/")
     }
     alone = [found[name] for name in CONTROLS if name in found]

@@ -149,16 +149,13 @@ INTERACTIVE = Suite(
 )
 
 
-def _trained(line: str, folder: str = "") -> tuple[Line, ...]:
+def _trained(line: str, name: str) -> tuple[Line, ...]:
     """A line for each seed of a method whose trained parts come with a checkout.
 
-    ``{}`` in the line is the place of the option that names them; without it they come first.
+    ``{}`` in the line is the place of the option that names them.
     """
-    head, colon, options = line.partition(":")
-    name = folder or head
-    spread = line if "{}" in line else f"{head}:{{}}{',' if colon else ''}{options}"
     return tuple(
-        Line(spread.replace("{}", f"weights={{weights}}/{name}-s{seed}")) for seed in range(3)
+        Line(line.replace("{}", f"weights={{weights}}/{name}-s{seed}")) for seed in range(3)
     )
 
 
@@ -177,12 +174,20 @@ COMPOSED = Suite(
         Line("oti"),
         Line("ovi"),
         Line("searle:oti=yes"),
-        *_trained("pic2word"),
-        *_trained("searle"),
-        *_trained("lincir"),
-        *_trained("pdv:over=lincir:{},alpha_t=1.4", "lincir"),
-        *_trained("combiner"),
-        *_trained("dqe_cir"),
+        *(
+            line
+            for method in ("pic2word", "searle", "lincir")
+            for ending in (",template=bare", "")  # chosen on dev, and as published
+            for line in _trained(f"{method}:{{}}{ending}", method)
+        ),
+        *(
+            line
+            for method in ("pic2word", "searle", "lincir")
+            for line in _trained(f"pdv:over={method}:{{}},beta=0", method)
+        ),
+        Line("pdv:over=oti,beta=0"),
+        *_trained("combiner:{}", "combiner"),
+        *_trained("dqe_cir:{}", "dqe_cir"),
         *(Line(method) for method in ("sprc", "qure", "dqe_cir on qformer")),
     ),
     asks="composed",
