@@ -104,7 +104,7 @@ def _timed(
                 results = library.search(file, change=change, method=method, model=model, k=20)
                 spent[turn].append((time.perf_counter() - began) * 1e3)
                 composing.append(float(results.timings["compose"]))
-                if len(spent[turn]) > 2 and sum(spent[turn]) > ENOUGH * 1e3:
+                if len(spent[turn]) > 1 and sum(spent[turn]) > ENOUGH * 1e3:
                     break
     return {
         "questions": len(spent[0]) - 1,
