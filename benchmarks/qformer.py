@@ -133,9 +133,9 @@ def taught(folder: Path, pairs: list[Pair], steps: int, cache: Path) -> float:
 @click.argument("work", type=click.Path(path_type=Path))
 @click.option("--train", "learnt", required=True, type=click.Path(path_type=Path))
 @click.option("--asked", multiple=True, required=True, type=click.Path(path_type=Path))
-@click.option("--pictures", default=1500, show_default=True, help="Used of the training set.")
-@click.option("--captions", default=600, show_default=True, help="Steps of the first lesson.")
-@click.option("--epochs", default=40, show_default=True)
+@click.option("--pictures", default=700, show_default=True, help="Used of the training set.")
+@click.option("--captions", default=250, show_default=True, help="Steps of the first lesson.")
+@click.option("--epochs", default=10, show_default=True)
 @click.option("--rate", default=3e-4, show_default=True)
 @click.option("--batch", default=32, show_default=True)
 @click.option("--seeds", default=3, show_default=True)
@@ -190,7 +190,6 @@ def main(
                 "method": name, "seed": seed, "minutes": round(minutes, 1),
                 "questions": len(data.triplets), "steps": facts["steps_done"],
                 "fallback": round(refreshed[-1]["fallback"], 4) if refreshed else "",
-                "unlabelled": round(refreshed[-1]["near"], 4) if refreshed else "",
             })  # fmt: skip
             click.echo(write_rows("qformer", rows))
 
