@@ -8,9 +8,10 @@ negatives are asked DEV and, once, TEST. Runs go on where they were broken off.
 
 dqe-ablation-HARDWARE.csv: a row for each arm, split and seed, and one for its seeds together
 (seed ``all``: each question's mean over the seeds) with 95 % bootstrap intervals over families of
-scenes and the paired difference to the base. ``fallback`` and ``near`` tell of the sets of the last
-refresh: questions whose rule found nothing, and negatives that are right answers nobody labelled;
-``caught`` is the share of all such answers that are among the negatives.
+scenes and the paired differences of mAP to the base and to both parts together. ``fallback`` and
+``near`` tell of the sets of the last refresh: questions whose rule found nothing, and negatives
+that are right answers nobody labelled; ``caught`` is the share of all such answers that are among
+the negatives.
 """
 
 from __future__ import annotations
@@ -185,7 +186,7 @@ class Ablation:
         self.rows.append(self._row(arm, split, "all", pooled, {}))
         click.echo(f"{split} {name}: {ranks.figures()}")
 
-    def differences(self, against: str) -> None:
+    def differences(self, against: str, name: str) -> None:
         """Add to every row of all seeds how far it is from an arm, question by question."""
         for row in self.rows:
             key = (f"{row['part']}/{row['arm']}", row["split"])
@@ -196,10 +197,10 @@ class Ablation:
             groups = self.asked[row["split"]].groups.tolist()
             gain = bootstrap_interval(mine - theirs, groups=groups)
             row |= {
-                "gain": round(gain.estimate, 4),
-                "gain_low": round(gain.low, 4),
-                "gain_high": round(gain.high, 4),
-                "p": round(paired_bootstrap(mine, theirs, groups=groups)[1], 4),
+                name: round(gain.estimate, 4),
+                f"{name}_low": round(gain.low, 4),
+                f"{name}_high": round(gain.high, 4),
+                f"{name}_p": round(paired_bootstrap(mine, theirs, groups=groups)[1], 4),
             }
 
     def _negatives(self, arm: Arm) -> dict[str, float]:
@@ -300,7 +301,8 @@ def main(
             ablation.plain(split, share, name)
         for arm in arms(best):
             ablation.run(arm, split)
-    ablation.differences("main/base")
+    ablation.differences("main/base", "over_base")
+    ablation.differences("main/both", "over_both")
     click.echo(write_rows("dqe-ablation", ablation.rows))
 
 
