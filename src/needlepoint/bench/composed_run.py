@@ -255,7 +255,8 @@ class ComposedBench:
         }
         if line.weights is not None:
             told = json.loads((line.weights / "training.json").read_text(encoding="utf-8"))
-            cost["train_minutes"] = float(told["minutes"])
+            spent = told["minutes"] if "minutes" in told else told["seconds"] / 60
+            cost["train_minutes"] = float(spent)
         return cost
 
     def _described(self, work: _Work, recipe: str) -> Described:
