@@ -20,7 +20,7 @@ _PLAN = ("rate", "decay", "seed", "fall")
 _LOSSES = ("goal", "goal_temperature", "rank", "margin", "attribute", "held", "floor")
 
 
-def _shared(batch: int, rate: float, steps: int) -> Callable[[F], F]:
+def _shared(batch: int, rate: float, steps: int, fall: str) -> Callable[[F], F]:
     """Options of both commands, with defaults of their own."""
     options = [
         click.option("--data", multiple=True, required=True, metavar="DATA",
@@ -40,7 +40,7 @@ def _shared(batch: int, rate: float, steps: int) -> Callable[[F], F]:
                      help="Questions of a step, as many as there are at most."),
         click.option("--rate", default=rate, show_default=True, metavar="R",
                      help="Learning rate."),
-        click.option("--fall", default="none", show_default=True, metavar="none|cosine",
+        click.option("--fall", default=fall, show_default=True, metavar="none|cosine",
                      help="Whether the rate falls to nothing."),
         click.option("--warm-up", default=0, show_default=True, metavar="N",
                      help="Steps in which it rises."),
@@ -71,7 +71,7 @@ def _shared(batch: int, rate: float, steps: int) -> Callable[[F], F]:
 
 
 @click.command("combiner")
-@_shared(batch=4096, rate=2e-5, steps=2000)
+@_shared(batch=4096, rate=2e-5, steps=2000, fall="none")
 @common
 def combiner(door: Door, **given: Any) -> int:
     """Train CLIP4Cir's Combiner (its second stage): picture and words to one query vector.
@@ -94,7 +94,7 @@ def combiner(door: Door, **given: Any) -> int:
 
 
 @click.command("dqe-cir")
-@_shared(batch=256, rate=5e-4, steps=600)
+@_shared(batch=128, rate=1e-3, steps=600, fall="cosine")
 @click.option("--start", type=click.Path(), metavar="FOLDER",
               help="A model of train combiner whose base is gone on from.")  # fmt: skip
 @click.option("--base", default="combiner", show_default=True, metavar="combiner|mlp")
