@@ -89,6 +89,7 @@ def test_equal_pictures_score_alike(seed: int, count: int, method: str, text: st
         assert np.ptp(found[same]) < 1e-6
 
 
+@settings(max_examples=50, deadline=None)
 @given(seeds, counts, st.sampled_from([0, 1]))
 def test_weicom_at_its_ends_orders_as_one_half_does(seed: int, count: int, lam: int) -> None:
     view = gallery(seed, count)
@@ -99,6 +100,7 @@ def test_weicom_at_its_ends_orders_as_one_half_does(seed: int, count: int, lam: 
     assert (np.argsort(-found, kind="stable") == np.argsort(-plain, kind="stable")).all()
 
 
+@settings(max_examples=50, deadline=None)
 @given(seeds, st.integers(2, 9), st.floats(0.01, 0.99))
 def test_weicom_never_turns_two_pictures_round(seed: int, count: int, lam: float) -> None:
     """Of two pictures, one that both halves find better is not the worse one."""
@@ -109,6 +111,7 @@ def test_weicom_never_turns_two_pictures_round(seed: int, count: int, lam: float
     assert (np.subtract.outer(found, found)[better] >= 0).all()
 
 
+@settings(max_examples=50, deadline=None)
 @given(seeds, st.integers(2, 12), st.floats(0.01, 100), st.floats(-50, 50), shares)
 def test_weicom_is_blind_to_the_scale_of_either_half(
     seed: int, count: int, scale: float, shift: float, lam: float
@@ -131,6 +134,7 @@ def test_weicom_is_blind_to_the_scale_of_either_half(
     assert np.allclose(fused(raw), fused(moved), atol=1e-5)
 
 
+@settings(max_examples=50, deadline=None)
 @given(seeds, counts, st.floats(0.01, 0.99))
 def test_weicom_stays_between_0_and_1(seed: int, count: int, lam: float) -> None:
     view = gallery(seed, count)
@@ -161,6 +165,7 @@ def test_pdv_answers_with_unit_length(
     assert abs(float(np.linalg.norm(probe.vector)) - 1) < 1e-5
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.lists(st.sampled_from("abcdef"), max_size=4, unique=True), max_size=8), counts)
 def test_the_frequent_words(lists: list[list[str]], most: int) -> None:
     found = frequent(lists, most)
