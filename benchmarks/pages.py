@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 
 import composed_tables as composed
+import dqe_tables as dqe
 import fine_grained_tables as fine
 from common import RESULTS
 
@@ -323,6 +324,14 @@ TABLES |= {
     for name, (source, make) in composed.LINES.items()
 }
 TABLES |= composed.TEXTS
+TABLES |= {
+    f"dqe {split}": ("dqe-ablation", lambda rows, split=split: ready(dqe.arms(rows, split)))
+    for split in ("dev", "test")
+}
+TABLES |= {
+    f"dqe {part}": ("dqe-ablation", lambda rows, part=part: ready(dqe.choices(rows, part)))
+    for part in ("bounds", "K", "refresh")
+}
 TABLES["fine few"] = ("fine-grained", lambda rows: ready(fine.few(rows, "compact")))
 
 
