@@ -178,3 +178,13 @@ def test_the_plain_ground_of_a_picture_to_change_counts(library, fake, tmp_path)
     np.testing.assert_allclose(given[0], whole, atol=1e-6)
     piece = library.search(thing)
     assert piece[0].score != pytest.approx(library.search(thing, method="probe_me")[0].score)
+
+
+def test_beside_other_parts_branches_count_by_standard_scores(library):
+    found = library.search("@1 - @3 -> in red", method="weicom")
+    names = [one.part for one in found[0].why]
+    assert names == ["the picture", "the words", "@3"]
+    assert [one.weight for one in found[0].why] == pytest.approx([0.25, 0.25, -0.5])
+    for hit in found:
+        assert hit.score == pytest.approx(sum(one.score * one.weight for one in hit.why), abs=1e-4)
+    assert max(abs(one.score) for hit in found for one in hit.why[:2]) > 1

@@ -130,7 +130,9 @@ def _composed(query: Query, options: Options, view: LibraryView) -> Composed:
     total = sum(abs(probe.weight) for probe in composed.probes)
     share = max(part.weight for part in query.references) / total
     probes = [
-        replace(probe, weight=probe.weight * share) for probe in view.standard(composed.probes)
+        # beside other parts a branch counts as they do: by its standard score
+        replace(probe, weight=probe.weight * share, curve="linear")
+        for probe in view.standard(composed.probes)
     ]
     for part in others:
         (plain,) = view.standard(view.probes(Query((replace(part, weight=1.0),))))
