@@ -171,8 +171,9 @@ COMPOSED = Suite(
         Line("weimocir:alpha=0.5,beta=0.5"),
         Line("weimocir"),
         Line("freedom"),
+        Line("oti:words=4,template=list"),
         Line("oti"),
-        Line("ovi"),
+        Line("ovi:steps=50"),  # the 1000 that were published take half a minute a question
         Line("searle:oti=yes"),
         *(
             line
