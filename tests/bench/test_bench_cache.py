@@ -127,4 +127,4 @@ def test_passes_are_counted_by_picture_and_weighed_by_size(pictures):
     assert (passes.pictures, passes.maps) == (4, 1)
     assert passes.work == pytest.approx(3 + 4 * 30 / 40)
     encoder.query_features(pictures[:1])
-    assert passes.pictures == 4
+    assert (passes.pictures, passes.work) == (5, pytest.approx(4 + 4 * 30 / 40))
