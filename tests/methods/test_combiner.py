@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from needlepoint.errors import LibraryIncompatible, ModelUnavailable, UsageError
+from needlepoint.errors import LibraryIncompatible, ModelUnavailable
 from needlepoint.methods.card import find_method
 from needlepoint.methods.dialogue import Helpers
 from sight_kit import APART, DIM, Reader, bag, change, composer, renamed, sight, unit
@@ -114,10 +114,24 @@ def test_vectors_of_another_encoder_are_refused(weights):
         method.compose([change("green", 3)], sight(reader=Reader(APART)))
 
 
-def test_weights_must_be_named_and_be_there(tmp_path, monkeypatch):
+def test_weights_of_a_checkout_serve_the_encoder_they_were_made_for(weights, monkeypatch):
+    from needlepoint.methods.composed import combiner
+
+    folder = weights()
+    monkeypatch.setattr(combiner, "_CHECKOUT", folder.parent)
+    view, asked = sight(noise=0.1), [change("green", 3)]
+    with pytest.raises(ModelUnavailable, match="combiner:weights=FOLDER"):
+        composer("combiner").compose(asked, view)
+    folder.rename(folder.parent / "combiner-s0")
+    (found,) = composer("combiner").compose(asked, view)
+    (named,) = composer(f"combiner:weights={folder.parent / 'combiner-s0'}").compose(asked, view)
+    assert found.probes[0].vector.tobytes() == named.probes[0].vector.tobytes()
+    with pytest.raises(ModelUnavailable, match="none are at hand"):
+        composer("combiner").compose(asked, sight(reader=Reader(name="others")))
+
+
+def test_weights_must_be_there(tmp_path, monkeypatch):
     make = find_method("combiner").composer
-    with pytest.raises(UsageError, match="combiner:weights=FOLDER"):
-        make("", Helpers())
     with pytest.raises(ModelUnavailable, match="holds no combiner"):
         make(f"weights={tmp_path}", Helpers())
     monkeypatch.setitem(sys.modules, "needlepoint.encoders.combiner", None)

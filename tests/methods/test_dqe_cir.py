@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from needlepoint.errors import UsageError
+from needlepoint.errors import ModelUnavailable
 from sight_kit import DIM, Reader, answer, bag, change, sight
 
 torch = pytest.importorskip("torch")
@@ -53,6 +53,6 @@ def test_the_weights_hang_on_the_words_alone(folder):
     assert one == other != said
 
 
-def test_without_weights_it_needs_a_q_former():
-    with pytest.raises(UsageError, match=r"dqe_cir:weights=FOLDER.*library of a Q-Former"):
+def test_without_weights_for_an_encoder_it_says_what_to_train():
+    with pytest.raises(ModelUnavailable, match=r"dqe_cir:weights=FOLDER.*train dqe-cir"):
         answer("dqe_cir", change("green", 3), sight())

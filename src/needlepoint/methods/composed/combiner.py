@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from needlepoint.errors import LibraryIncompatible, ModelUnavailable, UsageError
+from needlepoint.errors import LibraryIncompatible, ModelUnavailable
 from needlepoint.methods.card import Method, MethodCard, register
 from needlepoint.methods.composing import (
     Change,
@@ -22,15 +22,20 @@ from needlepoint.methods.composing import (
 )
 from needlepoint.methods.dialogue import Helpers
 from needlepoint.methods.options import read_options
-from needlepoint.parts import Floats, TextEncoder
+from needlepoint.parts import EncoderCard, Floats, TextEncoder
 
 if TYPE_CHECKING:
     from needlepoint.encoders.combiner import CombinerNet
 
+_CHECKOUT = Path(__file__).resolve().parents[4] / "weights" / "composed"
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``combiner:weights=FOLDER``, a model of ``needlepoint train combiner``."""
+    """``combiner:weights=FOLDER``, a model of ``needlepoint train combiner``.
+
+    Without it, the one that lies in a checkout for the compact encoder.
+    """
 
     weights: str = ""
 
@@ -55,7 +60,7 @@ class TrainedCombiner:
         """
         need_joint(view, self._method)
         card = view.encoder.card
-        if card.fingerprint() != self._made.get("fingerprint"):
+        if not self.suits(card):
             raise LibraryIncompatible(
                 f"this {self._method} was trained on vectors of "
                 f"{self._made.get('encoder') or 'another encoder'}; the library has those of "
@@ -63,6 +68,10 @@ class TrainedCombiner:
                 "--model."
             )
         return [self._one(change, view) for change in changes]
+
+    def suits(self, card: EncoderCard) -> bool:
+        """Whether the network was trained on an encoder's vectors."""
+        return card.fingerprint() == self._made.get("fingerprint")
 
     def _one(self, change: Change, view: Sight) -> Composed:
         import torch
@@ -77,6 +86,30 @@ class TrainedCombiner:
             found = self._model(*(torch.from_numpy(one)[None] for one in vectors))
         told = _told(found, self._model)
         return Composed((query_probe(picture, found.query[0].numpy()),), ("both",), told)
+
+
+class FromCheckout:
+    """The network that lies in a checkout, where it was trained on the encoder's vectors."""
+
+    def __init__(self, method: str, command: str) -> None:
+        self._method, self._command = method, command
+
+    def compose(self, changes: Sequence[Change], view: Sight) -> list[Composed]:
+        """As ``TrainedCombiner``.
+
+        Raises:
+            ModelUnavailable: there is none for this encoder.
+        """
+        need_joint(view, self._method)
+        card = view.encoder.card
+        folder = _CHECKOUT / f"{self._method}-s0"
+        trained = _opened(self._method, folder) if folder.is_dir() else None
+        if trained is None or not trained.suits(card):
+            raise ModelUnavailable(
+                f"method {self._method} needs weights for the vectors of {card.address}, and none "
+                f"are at hand: {self._method}:weights=FOLDER, as `{self._command}` writes it."
+            )
+        return trained.compose(changes, view)
 
 
 def _raw(change: Change, view: Sight) -> tuple[Floats, Floats]:
@@ -104,34 +137,32 @@ def _told(found: Any, model: CombinerNet) -> tuple[tuple[str, str], ...]:
     return tuple(told)
 
 
-def open_trained(method: str, weights: str, command: str) -> TrainedCombiner:
+def open_trained(method: str, weights: str, command: str) -> TrainedCombiner | FromCheckout:
     """The network of a folder at work.
 
     Args:
         method: the method's name.
-        weights: the folder; empty where none was named.
+        weights: the folder; empty for the one of a checkout.
         command: what makes such a folder.
 
     Raises:
-        UsageError: no weights are named.
         ModelUnavailable: torch is not installed, or there is no model in the folder.
     """
-    if not weights:
-        raise UsageError(
-            f"method {method} needs trained weights: {method}:weights=FOLDER, as `{command}` "
-            "writes it."
-        )
+    return _opened(method, Path(weights).expanduser()) if weights else FromCheckout(method, command)
+
+
+def _opened(method: str, folder: Path) -> TrainedCombiner:
     try:
         from needlepoint.encoders.combiner import load_combiner
     except ImportError as error:
         raise ModelUnavailable(
             f"{method} needs {error.name}, which is not installed: pip install 'needlepoint[torch]'"
         ) from error
-    model, told = load_combiner(Path(weights).expanduser())
+    model, told = load_combiner(folder)
     return TrainedCombiner(method, model, told.get("features", {}))
 
 
-def composer(options: str, helpers: Helpers) -> TrainedCombiner:
+def composer(options: str, helpers: Helpers) -> TrainedCombiner | FromCheckout:
     """The method with its weights; raises as ``open_trained``."""
     weights = read_options(Options, options, "combiner").weights
     return open_trained("combiner", weights, "needlepoint train combiner")

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from needlepoint.errors import UsageError
 from needlepoint.methods.card import Method, MethodCard, register
 from needlepoint.methods.composed.combiner import open_trained
 from needlepoint.methods.composing import Change, Composed, Composer, Sight
@@ -15,11 +14,14 @@ from needlepoint.methods.options import read_options
 from needlepoint.methods.query_tokens import QueryTokensComposer
 from needlepoint.parts import QueryTokensEncoder
 
+COMMAND = "needlepoint train dqe-cir"
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """``dqe_cir:weights=FOLDER``, a model of ``needlepoint train dqe-cir`` for the vectors of any
-    encoder; without it the library's encoder is a Q-Former that was trained for it."""
+    encoder; without it the library's encoder is a Q-Former that was trained for it, or the compact
+    one, for which a checkout has weights."""
 
     weights: str = ""
 
@@ -28,17 +30,13 @@ class OnQFormer(QueryTokensComposer):
     """The passes of a trained Q-Former."""
 
     def compose(self, changes: Sequence[Change], view: Sight) -> list[Composed]:
-        """As ``QueryTokensComposer``.
+        """As ``QueryTokensComposer``; for any other encoder with the weights of a checkout.
 
         Raises:
-            UsageError: no weights are named, and the library's encoder is no Q-Former.
+            ModelUnavailable: there are none for this encoder.
         """
         if not isinstance(view.encoder, QueryTokensEncoder):
-            raise UsageError(
-                f"method dqe_cir needs weights for the vectors of {view.encoder.card.address}: "
-                "dqe_cir:weights=FOLDER, as `needlepoint train dqe-cir` writes it; or a library "
-                "of a Q-Former (--method sprc)."
-            )
+            return open_trained("dqe_cir", "", COMMAND).compose(changes, view)
         return QueryTokensComposer.compose(self, changes, view)
 
 
@@ -52,7 +50,7 @@ def composer(options: str, helpers: Helpers) -> Composer:
     weights = read_options(Options, options, "dqe_cir").weights
     if not weights:
         return OnQFormer("dqe_cir")
-    return open_trained("dqe_cir", weights, "needlepoint train dqe-cir")
+    return open_trained("dqe_cir", weights, COMMAND)
 
 
 CARD = register(
@@ -71,7 +69,8 @@ CARD = register(
             evidence="own reading",
             parameters={
                 "weights": "folder of a model of one's own (needlepoint train dqe-cir); without it "
-                "the library's encoder is a Q-Former trained for it",
+                "the library's encoder is a Q-Former trained for it, or the compact one, whose "
+                "weights lie in a checkout",
                 "base": "combiner or mlp on any encoder's vectors (ours), or a Q-Former (the "
                 "paper's is BLIP-2)",
                 "attributes": "colour, shape (the paper's; how they are weighted is our reading)",
