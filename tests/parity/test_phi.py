@@ -323,7 +323,7 @@ def test_the_command_trains_and_its_card_says_how(encoder, tmp_path, capsys):
     assert needlepoint_command([*line, "--quiet"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["steps_done"], told["recipe"]["plan"]["rate"]) == (2, 1e-4)
-    words = "--data lines.txt --out mine --steps 2 --hidden 8"
+    words = "--data lines.txt --out mine --method lincir --model hf:model --steps 2 --hidden 8"
     assert json.loads((out / "training.json").read_text())["command"].endswith(words)
     assert needlepoint_command([*line, "--quiet"]) == 2  # a run is there already
     assert "resume it" in capsys.readouterr().err

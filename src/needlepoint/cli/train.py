@@ -12,8 +12,7 @@ from needlepoint.cli.door import Door, common
 from needlepoint.cli.train_phi import phi
 from needlepoint.cli.train_qformer import blip2, qformer
 from needlepoint.cli.train_triplets import combiner, dqe_cir, towers
-from needlepoint.cli.training import command_line
-from needlepoint.errors import ModelUnavailable
+from needlepoint.cli.training import command_line, of_a_run, packages
 
 
 @click.group("train")
@@ -24,10 +23,7 @@ def train() -> None:
 @train.command("dual")
 @click.option("--data", "data", multiple=True, required=True, type=click.Path(), metavar="FOLDER",
               help="Folder with captions.jsonl; may be given several times.")  # fmt: skip
-@click.option("--out", required=True, type=click.Path(), metavar="FOLDER", help="The model.")
 @click.option("--cache", type=click.Path(), metavar="FOLDER", help="Where stem cells are kept.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-@click.option("--stop-after", type=int, metavar="N", help="Leave after N steps; resume later.")
 @click.option(
     "--start",
     default="",
@@ -68,9 +64,7 @@ def train() -> None:
 @click.option("--words", default=5000, show_default=True, metavar="N", help="Common words known.")
 @click.option("--precision", default="fp32", show_default=True, metavar="fp32|bf16")
 @click.option("--device", default="cpu", show_default=True)
-@click.option("--threads", type=int, metavar="N", help="Threads of torch.")
-@click.option("--licence", default="unknown", show_default=True, help="Of the weights.")
-@click.option("--seed", default=0, show_default=True, metavar="N")
+@of_a_run
 @common
 def dual(
     door: Door,
@@ -100,7 +94,7 @@ def dual(
     \b
     Exit codes: 0 done, 2 usage, 4 torch or open_clip not installed, 130 interrupted.
     """
-    try:
+    with packages():
         import torch
 
         from needlepoint.train.card import write_card
@@ -108,10 +102,6 @@ def dual(
         from needlepoint.train.dual import Shape
         from needlepoint.train.lesson import Recipe
         from needlepoint.train.loop import Plan
-    except ImportError as error:
-        raise ModelUnavailable(
-            f"training needs {error.name}, which is not installed: pip install 'needlepoint[train]'"
-        ) from error
     if threads:
         torch.set_num_threads(threads)
     steps, warm = given.pop("steps"), given.pop("warm_up")
@@ -142,9 +132,6 @@ def dual(
 @train.command("memory")
 @click.option("--data", required=True, type=click.Path(), metavar="FILE",
               help="Conversations as features (.npz).")  # fmt: skip
-@click.option("--out", required=True, type=click.Path(), metavar="FOLDER", help="The model.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-@click.option("--stop-after", type=int, metavar="N", help="Leave after N steps; resume later.")
 @click.option("--steps", default=1000, show_default=True, metavar="N")
 @click.option("--batch", default=64, show_default=True, metavar="N", help="Conversations a step.")
 @click.option("--rate", default=1e-4, show_default=True, metavar="R", help="Peak learning rate.")
@@ -158,9 +145,7 @@ def dual(
 @click.option("--hidden", default=256, show_default=True, metavar="N", help="Of a controller.")
 @click.option("--skip", is_flag=True, help="Add the mean of the turns (ours, not the paper's).")
 @click.option("--held-out", default=0.1, show_default=True, metavar="R", help="Share of targets.")
-@click.option("--threads", type=int, metavar="N", help="Threads of torch.")
-@click.option("--licence", default="unknown", show_default=True, help="Of the weights.")
-@click.option("--seed", default=0, show_default=True, metavar="N")
+@of_a_run
 @common
 def memory(
     door: Door,
@@ -186,7 +171,7 @@ def memory(
     \b
     Exit codes: 0 done, 2 usage, 4 torch not installed, 130 interrupted.
     """
-    try:
+    with packages():
         import torch
 
         from needlepoint.encoders.cascade import CascadeShape
@@ -197,10 +182,6 @@ def memory(
             train_memory,
             write_memory_card,
         )
-    except ImportError as error:
-        raise ModelUnavailable(
-            f"training needs {error.name}, which is not installed: pip install 'needlepoint[train]'"
-        ) from error
     if threads:
         torch.set_num_threads(threads)
     held = Conversations.load(Path(data))

@@ -9,8 +9,7 @@ import click
 
 from needlepoint.cli import output
 from needlepoint.cli.door import Door, common
-from needlepoint.cli.training import command_line
-from needlepoint.errors import ModelUnavailable
+from needlepoint.cli.training import command_line, of_a_run, packages
 
 _WORDS = ("oti_steps", "ema", "text_noise_std", "oti_pictures", "concepts", "phrases", "names",
           "first", "near", "phrase_weight", "temperature", "hard_negative_batches",
@@ -27,11 +26,8 @@ _NAMED = {"oti_steps": "steps", "oti_pictures": "pictures", "hard_negative_batch
 @click.option("--data", multiple=True, required=True, type=click.Path(), metavar="PATH",
               help="Folder with captions.jsonl or of pictures, or a .txt file with a caption a "
               "line; may be given several times.")  # fmt: skip
-@click.option("--out", required=True, type=click.Path(), metavar="FOLDER", help="The network.")
 @click.option("--cache", type=click.Path(), metavar="FOLDER",
               help="Where vectors and words are kept from run to run.")  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-@click.option("--stop-after", type=int, metavar="N", help="Leave after N steps; resume later.")
 @click.option("--steps", default=1000, show_default=True, metavar="N")
 @click.option("--batch", default=128, show_default=True, metavar="N", help="Items of a step.")
 @click.option("--rate", default=1e-4, show_default=True, metavar="R", help="Peak learning rate.")
@@ -75,9 +71,7 @@ _NAMED = {"oti_steps": "steps", "oti_pictures": "pictures", "hard_negative_batch
               help="searle: of the loss on words.")  # fmt: skip
 @click.option("--precision", default="fp32", show_default=True, metavar="fp32|bf16")
 @click.option("--device", default="cpu", show_default=True)
-@click.option("--threads", type=int, metavar="N", help="Threads of torch.")
-@click.option("--licence", default="unknown", show_default=True, help="Of the weights.")
-@click.option("--seed", default=0, show_default=True, metavar="N")
+@of_a_run
 @common
 def phi(
     door: Door,
@@ -108,17 +102,13 @@ def phi(
     \b
     Exit codes: 0 done, 2 usage, 4 torch not installed, 130 interrupted.
     """
-    try:
+    with packages():
         from needlepoint.encoders.address import open_encoder
         from needlepoint.train.loop import Plan
         from needlepoint.train.phi import PhiRecipe, train_phi
         from needlepoint.train.phi_card import write_phi_card
         from needlepoint.train.phi_data import read_source
         from needlepoint.train.phi_words import Words
-    except ImportError as error:
-        raise ModelUnavailable(
-            f"training needs {error.name}, which is not installed: pip install 'needlepoint[train]'"
-        ) from error
     encoder = open_encoder(address, device=device, threads=threads)
     words = Words(**{_NAMED.get(name, name): given.pop(name) for name in _WORDS})
     steps, warm = given.pop("steps"), given.pop("warm_up")

@@ -9,8 +9,8 @@ import click
 
 from needlepoint.cli import output
 from needlepoint.cli.door import Door, common
-from needlepoint.cli.training import command_line
-from needlepoint.errors import ModelUnavailable, UsageError
+from needlepoint.cli.training import command_line, of_a_run, packages
+from needlepoint.errors import UsageError
 
 _SHAPE = ("width", "layers", "look", "heads", "queries", "dim", "pool", "words")
 
@@ -22,11 +22,8 @@ _SHAPE = ("width", "layers", "look", "heads", "queries", "dim", "pool", "words")
 @click.option("--data", multiple=True, required=True, type=click.Path(), metavar="FOLDER",
               help="Needle edits, or a folder with captions.jsonl; may be given several times.",
               )  # fmt: skip
-@click.option("--out", required=True, type=click.Path(), metavar="FOLDER", help="The model.")
 @click.option("--cache", type=click.Path(), metavar="FOLDER",
               help="Where vision tokens lie between runs.")  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-@click.option("--stop-after", type=int, metavar="N", help="Leave after N steps; resume later.")
 @click.option("--steps", default=1000, show_default=True, metavar="N")
 @click.option("--batch", default=64, show_default=True, metavar="N", help="Pairs of a step.")
 @click.option("--rate", default=1e-3, show_default=True, metavar="R", help="Peak learning rate.")
@@ -40,9 +37,7 @@ _SHAPE = ("width", "layers", "look", "heads", "queries", "dim", "pool", "words")
 @click.option("--pool", default=2, show_default=True, metavar="N",
               help="Vision tokens averaged in each direction.")  # fmt: skip
 @click.option("--words", default=3000, show_default=True, metavar="N", help="Common words known.")
-@click.option("--threads", type=int, metavar="N", help="Threads of torch.")
-@click.option("--licence", default="unknown", show_default=True, help="Of the weights.")
-@click.option("--seed", default=0, show_default=True, metavar="N")
+@of_a_run
 @common
 def blip2(door: Door, **given: Any) -> int:
     """Begin a small BLIP-2 on another encoder's vision tower, from pictures with texts.
@@ -58,7 +53,7 @@ def blip2(door: Door, **given: Any) -> int:
     \b
     Exit codes: 0 done, 2 usage, 4 torch not installed, 130 interrupted.
     """
-    try:
+    with packages():
         import torch
 
         from needlepoint.encoders.address import open_encoder
@@ -71,8 +66,6 @@ def blip2(door: Door, **given: Any) -> int:
             train_matching,
             write_small,
         )
-    except ImportError as error:
-        raise _missing(error) from error
     threads, out = given.pop("threads"), Path(given.pop("out"))
     if threads:
         torch.set_num_threads(threads)
@@ -110,11 +103,8 @@ def blip2(door: Door, **given: Any) -> int:
 @click.option("--data", multiple=True, required=True, metavar="DATA",
               help="FOLDER of needle edits, or DATASET[:SPLIT][,option=value...]=FOLDER; may be "
               "given several times.")  # fmt: skip
-@click.option("--out", required=True, type=click.Path(), metavar="FOLDER", help="The model.")
 @click.option("--cache", type=click.Path(), metavar="FOLDER",
               help="Where vision tokens lie between runs.")  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-@click.option("--stop-after", type=int, metavar="N", help="Leave after N steps; resume later.")
 @click.option("--epochs", default=50, show_default=True, metavar="N",
               help="50 for CIRR, 30 for FashionIQ (authors' code).")  # fmt: skip
 @click.option("--rate", default=1e-5, show_default=True, metavar="R",
@@ -148,9 +138,7 @@ def blip2(door: Door, **given: Any) -> int:
               help="Share of the groups of questions kept for checking.")  # fmt: skip
 @click.option("--half/--full", default=False, help="Weights on disk in float16.")
 @click.option("--device", default="cpu", show_default=True)
-@click.option("--threads", type=int, metavar="N", help="Threads of torch.")
-@click.option("--licence", default="unknown", show_default=True, help="Of the weights.")
-@click.option("--seed", default=0, show_default=True, metavar="N")
+@of_a_run
 @common
 def qformer(door: Door, **given: Any) -> int:
     """Train SPRC, QuRe or DQE-CIR (our reading) on BLIP-2's Q-Former.
@@ -168,7 +156,7 @@ def qformer(door: Door, **given: Any) -> int:
     \b
     Exit codes: 0 done, 2 usage, 4 torch or weights missing, 130 interrupted.
     """
-    try:
+    with packages():
         import torch
 
         from needlepoint.encoders.address import open_encoder
@@ -178,8 +166,6 @@ def qformer(door: Door, **given: Any) -> int:
         from needlepoint.train.qformer_card import write_qformer_card
         from needlepoint.train.qformer_data import read_questions
         from needlepoint.train.triplet_data import training_protocols
-    except ImportError as error:
-        raise _missing(error) from error
     method = given.pop("method").replace("-", "_")
     if method not in ("sprc", "qure", "dqe_cir"):
         raise UsageError(f"method: must be sprc, qure or dqe_cir, received {method!r}")
@@ -222,9 +208,3 @@ def qformer(door: Door, **given: Any) -> int:
     write_qformer_card(out, told, method=method, command=command_line(), licence=licence)
     output.write_json(told)
     return 0
-
-
-def _missing(error: ImportError) -> ModelUnavailable:
-    return ModelUnavailable(
-        f"training needs {error.name}, which is not installed: pip install 'needlepoint[train]'"
-    )

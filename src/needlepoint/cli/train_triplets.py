@@ -10,8 +10,7 @@ import click
 
 from needlepoint.cli import output
 from needlepoint.cli.door import Door, common
-from needlepoint.cli.training import command_line
-from needlepoint.errors import ModelUnavailable
+from needlepoint.cli.training import command_line, of_a_run, packages
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,13 +27,8 @@ def _shared(batch: int, rate: float, steps: int, fall: str) -> Callable[[F], F]:
                      "may be given several times."),
         click.option("--model", "address", required=True, metavar="ADDR",
                      help="The encoder, which stays as it is (needlepoint models)."),
-        click.option("--out", required=True, type=click.Path(), metavar="FOLDER",
-                     help="The model."),
         click.option("--cache", type=click.Path(), metavar="FOLDER",
                      help="Where vectors lie between runs."),
-        click.option("--resume", is_flag=True, help="Go on with the run in --out."),
-        click.option("--stop-after", type=int, metavar="N",
-                     help="Leave after N steps; resume later."),
         click.option("--steps", default=steps, show_default=True, metavar="N"),
         click.option("--batch", default=batch, show_default=True, metavar="N",
                      help="Questions of a step, as many as there are at most."),
@@ -57,12 +51,10 @@ def _shared(batch: int, rate: float, steps: int, fall: str) -> Callable[[F], F]:
                      help="Two captions: the wordings asked, or joined both ways and each alone."),
         click.option("--held-out", default=0.1, show_default=True, metavar="R",
                      help="Share of the groups of questions kept for checking."),
-        click.option("--threads", type=int, metavar="N", help="Threads of torch."),
-        click.option("--licence", default="unknown", show_default=True, help="Of the weights."),
-        click.option("--seed", default=0, show_default=True, metavar="N"),
     ]  # fmt: skip
 
     def wrapped(command: F) -> F:
+        command = of_a_run(command)
         for option in reversed(options):
             command = option(command)
         return command
@@ -157,11 +149,8 @@ def dqe_cir(door: Door, **given: Any) -> int:
               "given several times.")  # fmt: skip
 @click.option("--model", "address", required=True, metavar="ADDR",
               help="An open_clip: model to start from.")  # fmt: skip
-@click.option("--out", required=True, type=click.Path(), metavar="FOLDER", help="The model.")
 @click.option("--cache", type=click.Path(), metavar="FOLDER",
               help="Where cells of a frozen stem lie between runs.")  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-@click.option("--stop-after", type=int, metavar="N", help="Leave after N steps; resume later.")
 @click.option("--steps", default=1000, show_default=True, metavar="N")
 @click.option("--batch", default=128, show_default=True, metavar="N", help="Questions of a step.")
 @click.option("--rate", default=2e-6, show_default=True, metavar="R", help="Learning rate.")
@@ -180,9 +169,7 @@ def dqe_cir(door: Door, **given: Any) -> int:
 @click.option("--held-out", default=0.1, show_default=True, metavar="R",
               help="Share of the groups of questions kept for checking.")  # fmt: skip
 @click.option("--precision", default="fp32", show_default=True, metavar="fp32|bf16")
-@click.option("--threads", type=int, metavar="N", help="Threads of torch.")
-@click.option("--licence", default="unknown", show_default=True, help="Of the weights.")
-@click.option("--seed", default=0, show_default=True, metavar="N")
+@of_a_run
 @common
 def towers(
     door: Door,
@@ -210,7 +197,7 @@ def towers(
     \b
     Exit codes: 0 done, 2 usage, 4 torch not installed, 130 interrupted.
     """
-    try:
+    with packages():
         import torch
 
         from needlepoint.encoders.address import parse
@@ -218,10 +205,6 @@ def towers(
         from needlepoint.train.loop import Plan
         from needlepoint.train.triplet_data import training_protocols
         from needlepoint.train.tune_towers import TowersRecipe, tune_towers
-    except ImportError as error:
-        raise ModelUnavailable(
-            f"training needs {error.name}, which is not installed: pip install 'needlepoint[train]'"
-        ) from error
     if threads:
         torch.set_num_threads(threads)
     taken = ("steps", "warm_up", "rate", "decay", "fall", "precision", "seed")
@@ -242,7 +225,7 @@ def towers(
 
 
 def _train(door: Door, method: str, given: dict[str, Any]) -> int:
-    try:
+    with packages():
         import torch
 
         from needlepoint.encoders.address import open_encoder
@@ -254,10 +237,6 @@ def _train(door: Door, method: str, given: dict[str, Any]) -> int:
         from needlepoint.train.negatives import Bounds, Choice
         from needlepoint.train.triplet_data import training_protocols
         from needlepoint.train.triplet_features import read_triplets
-    except ImportError as error:
-        raise ModelUnavailable(
-            f"training needs {error.name}, which is not installed: pip install 'needlepoint[train]'"
-        ) from error
     out, start, licence = Path(given.pop("out")), given.pop("start", None), given.pop("licence")
     resume, stop_after, cache = (given.pop(k) for k in ("resume", "stop_after", "cache"))
     threads = given.pop("threads")
