@@ -19,7 +19,7 @@ from needlepoint.store.sqlite import SqliteStore
 BACKGROUND = 200
 """Pictures whose scores tell what is unrelated, where the encoder has no calibration."""
 
-SPREAD = 2000
+SPREAD = 500
 """Pictures that tell mean and spread of a score over the library; all where there are no more."""
 
 

@@ -152,7 +152,7 @@ CARD = register(
                 "The deviation over the gallery has N - 1 below it, as in the code.",
                 "A gallery without any spread would divide by zero in the formula; here every "
                 "picture then gets 0.5 (ours).",
-                "In a library of more than 2000 pictures mean and deviation come from 2000 of "
+                "In a library of more than 500 pictures mean and deviation come from 500 of "
                 "them, spread evenly (ours); the benchmark takes them all.",
                 "Where regions are kept, a picture's cosine is that of its best region (ours); the "
                 "paper has whole pictures only.",
