@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import expect
@@ -37,8 +38,10 @@ def look(views: Views) -> str:
 def test_a_run_tells_what_it_added_and_what_it_left_out_and_why(views: Views, root: Path) -> None:
     before = views.api("/v1/info")["pictures"]
     whole = (SAMPLES / "pictures" / "photo-cat.jpg").read_bytes()
-    (root / "added.jpg").write_bytes(whole)
-    (root / "broken.jpg").write_bytes(whole[:1500])
+    fresh = uuid4()  # what a first try has left is known to the library
+    added, broken = root / f"added-{fresh}.jpg", root / f"broken-{fresh}.jpg"
+    added.write_bytes(whole + fresh.bytes)
+    broken.write_bytes(whole[:1500])
     open_panel(views)
     try:
         job = views.api(f"/v1/index/jobs/{look(views)}")
@@ -47,12 +50,12 @@ def test_a_run_tells_what_it_added_and_what_it_left_out_and_why(views: Views, ro
         expect(report.locator("div", has_text="unchanged")).to_contain_text(str(before))
         left = views.page.locator(".jobs-reasons[data-what=skipped]")
         expect(left.locator("summary")).to_have_text("1 left out")
-        expect(left.locator("li")).to_contain_text("broken.jpg")
+        expect(left.locator("li")).to_contain_text(broken.name)
         expect(left.locator("li")).to_contain_text(job["report"]["skipped"][0][1])
         expect(views.page.locator("#tools .summary")).to_contain_text(str(before + 1))
     finally:
-        (root / "added.jpg").unlink()
-        (root / "broken.jpg").unlink()
+        added.unlink()
+        broken.unlink()
 
 
 def test_progress_is_live_and_a_run_can_be_stopped(views: Views, root: Path) -> None:
