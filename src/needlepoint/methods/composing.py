@@ -13,7 +13,7 @@ import numpy as np
 
 from needlepoint.errors import LibraryIncompatible
 from needlepoint.methods.dialogue import View
-from needlepoint.parts import Encoder, Floats, TextEncoder
+from needlepoint.parts import Encoder, EncoderCard, Floats, TextEncoder
 from needlepoint.picture import Pixels
 from needlepoint.query import Part, Query
 from needlepoint.search.fusion import Fusion
@@ -130,6 +130,18 @@ def text_vectors(texts: Sequence[str], view: Sight) -> Floats:
     return encoder.text_features(texts).vector
 
 
+def change_vectors(changes: Sequence[Change], view: Sight) -> dict[str, Floats]:
+    """The vectors float32 ``[D]`` of all changes that say something, read together, by text."""
+    said = [change.text for change in changes if change.text]
+    return dict(zip(said, text_vectors(said, view), strict=True)) if said else {}
+
+
+def spaces_apart(card: EncoderCard) -> bool:
+    """Whether an encoder answers pictures and words in spaces of their own."""
+    image, text = card.space_for("image"), card.space_for("text")
+    return image is not None and text is not None and image.name != text.name
+
+
 def need_joint(view: Sight, method: str) -> None:
     """Refuse an encoder whose pictures and words do not share one space.
 
@@ -137,8 +149,7 @@ def need_joint(view: Sight, method: str) -> None:
         LibraryIncompatible: says which routes need no such space.
     """
     card = view.encoder.card
-    image, text = card.space_for("image"), card.space_for("text")
-    if image is None or text is None or image.name != text.name:
+    if spaces_apart(card) or None in (card.space_for("image"), card.space_for("text")):
         raise LibraryIncompatible(
             f"`method` is {method}, which adds vectors of pictures and of words; {card.address} "
             "keeps them in spaces of their own. Use a model with one space (needlepoint models "

@@ -13,10 +13,10 @@ from needlepoint.methods.composing import (
     Change,
     Composed,
     Sight,
+    change_vectors,
     need_joint,
     query_probe,
     reference_probe,
-    text_vectors,
 )
 from needlepoint.methods.dialogue import Helpers
 from needlepoint.methods.options import read_options
@@ -43,8 +43,7 @@ class Slerp:
     def compose(self, changes: Sequence[Change], view: Sight) -> list[Composed]:
         """One query vector a question; the picture itself where nothing is to change."""
         need_joint(view, "slerp")
-        said = [change.text for change in changes if change.text]
-        texts = dict(zip(said, text_vectors(said, view), strict=True)) if said else {}
+        texts = change_vectors(changes, view)
         return [self._one(change, texts, view) for change in changes]
 
     def _one(self, change: Change, texts: dict[str, Floats], view: Sight) -> Composed:

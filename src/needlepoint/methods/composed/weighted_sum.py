@@ -11,9 +11,10 @@ from needlepoint.methods.composing import (
     Change,
     Composed,
     Sight,
+    change_vectors,
     query_probe,
     reference_probe,
-    text_vectors,
+    spaces_apart,
 )
 from needlepoint.methods.dialogue import Helpers
 from needlepoint.methods.options import read_options
@@ -44,8 +45,8 @@ class WeightedSum:
 
     def compose(self, changes: Sequence[Change], view: Sight) -> list[Composed]:
         """One query vector a question; two branches where the spaces differ."""
-        said = [change.text for change in changes if change.text]
-        texts = dict(zip(said, text_vectors(said, view), strict=True)) if said else {}
+        apart = spaces_apart(view.encoder.card)
+        texts = {} if apart else change_vectors(changes, view)
         return [self._one(change, texts, view) for change in changes]
 
     def _one(self, change: Change, texts: dict[str, Floats], view: Sight) -> Composed:
@@ -56,9 +57,7 @@ class WeightedSum:
             ("picture", f"weight {1 - self._alpha:g}"),
             ("words", f"weight {self._alpha:g}"),
         )
-        card = view.encoder.card
-        image, text = card.space_for("image"), card.space_for("text")
-        if image is not None and text is not None and image.name == text.name:
+        if change.text in texts:
             mixed = (1 - self._alpha) * picture.vector + self._alpha * texts[change.text]
             return Composed((query_probe(picture, mixed),), ("picture and words",), told)
         (words,) = view.probes(Query((Part("text", change.text),)))
